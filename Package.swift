@@ -1,0 +1,135 @@
+// swift-tools-version:6.3
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Targets that handle raw memory must say so at each use.
+let memorySafe: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+// The targets are in the order of the way of a byte, lowest first; nothing imports what stands below it.
+let package = Package(
+    name: "fermata",
+    products: [
+        .executable(name: "fermata", targets: ["fermata"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
+        .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
+        .target(name: "CPosix"),
+
+        .target(name: "MultipartForm", swiftSettings: memorySafe),
+        .target(name: "Uploads", swiftSettings: memorySafe),
+        .target(
+            name: "Dialects",
+            dependencies: [
+                "Uploads", "MultipartForm",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: memorySafe
+        ),
+        .target(
+            name: "FastCGI",
+            dependencies: [
+                "CFastCGI", "CPosix",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: memorySafe
+        ),
+        .target(
+            name: "Staging",
+            dependencies: [
+                "CPosix", "CXXHash", "Uploads",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: memorySafe
+        ),
+        .target(
+            name: "Ledger",
+            dependencies: ["Uploads", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: memorySafe
+        ),
+        .target(
+            name: "Engine",
+            dependencies: [
+                "Uploads", "Staging", "Ledger",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: memorySafe
+        ),
+        .target(
+            name: "Responder",
+            dependencies: [
+                "FastCGI", "MultipartForm", "Dialects", "Engine", "Uploads",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: memorySafe
+        ),
+        .executableTarget(
+            name: "fermata",
+            dependencies: [
+                "FastCGI", "Engine", "Responder", "Uploads",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: memorySafe
+        ),
+
+        .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
+        .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),
+        .testTarget(
+            name: "DialectsTests",
+            dependencies: [
+                "Dialects", "Uploads", "MultipartForm",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "FastCGITests",
+            dependencies: [
+                "FastCGI", "CFastCGI",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "StagingTests",
+            dependencies: [
+                "Staging", "Uploads", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "LedgerTests", dependencies: ["Ledger", "Uploads"], swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: [
+                "Engine", "Ledger", "Staging", "Uploads",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: strict
+        ),
+    ]
+)
