@@ -1,0 +1,35 @@
+#define _GNU_SOURCE
+#include "CPosix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int cposix_open_anonymous(int directory, mode_t mode) {
+    return openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+}
+
+int cposix_link_anonymous(int file, int directory, const char *name) {
+    char source[32];
+    snprintf(source, sizeof source, "/proc/self/fd/%d", file);
+    return linkat(AT_FDCWD, source, directory, name, AT_SYMLINK_FOLLOW);
+}
+
+int cposix_rename_exclusive(int from_directory, const char *from, int to_directory, const char *to) {
+    return renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE);
+}
+
+int cposix_lock(int file, short kind, int wait) {
+    struct flock whole = {.l_type = kind, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+    return fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole);
+}
+
+int cposix_allocate(int file, int64_t offset, int64_t count) {
+    return fallocate(file, 0, offset, count);
+}
+
+ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count) {
+    loff_t source = from_offset, target = to_offset;
+    return copy_file_range(from, &source, to, &target, count, 0);
+}

@@ -1,0 +1,22 @@
+/* Linux calls that Swift cannot import: hidden behind _GNU_SOURCE, variadic, or made of macros.
+ * Each function is the call it is named after, with the arguments that Fermata uses; errors are in errno. */
+#ifndef CPOSIX_H
+#define CPOSIX_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* open(2) with O_TMPFILE: a file without a name in the directory; gone with its last descriptor. */
+int cposix_open_anonymous(int directory, mode_t mode);
+/* linkat(2) of /proc/self/fd/N: gives such a file a name; EEXIST when the name is taken. */
+int cposix_link_anonymous(int file, int directory, const char *name);
+/* renameat2(2) with RENAME_NOREPLACE; EEXIST when the new name is taken. */
+int cposix_rename_exclusive(int from_directory, const char *from, int to_directory, const char *to);
+/* fcntl(2) F_OFD_SETLK / F_OFD_SETLKW over the whole file. kind: F_RDLCK, F_WRLCK or F_UNLCK. */
+int cposix_lock(int file, short kind, int wait);
+/* fallocate(2), mode 0. */
+int cposix_allocate(int file, int64_t offset, int64_t count);
+/* copy_file_range(2) between explicit offsets. */
+ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
+
+#endif

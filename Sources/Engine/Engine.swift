@@ -1,0 +1,43 @@
+public import Ledger
+import Staging
+import Uploads
+
+/// Puts bytes in their place and keeps the account of them: what a dialect asks for, done with Staging and Ledger.
+///
+/// 1. A range is committed only after the write that filled it returned and its length fitted.
+/// 2. Bytes for a range that holds committed ones are written aside and copied in once they are complete, so a failed
+///    repeat damages nothing.
+/// 3. The final name appears in one step, after the file is synced; the ledger knows that name before the file bears
+///    it, and the root is synced before the client hears of it.
+/// 4. After that the session is a tombstone: it answers, it never writes.
+/// 5. Whatever a killed process leaves behind is invisible, or finished by `recover`.
+public struct Engine: Sendable {
+    let ledger: any Ledger
+    let now: @Sendable () -> Int64
+
+    /// - Parameter now: the time in seconds since 1970.
+    public init(ledger: any Ledger, now: @escaping @Sendable () -> Int64) {
+        self.ledger = ledger
+        self.now = now
+    }
+
+    /// Opens the staging area of a root.
+    func area(_ root: String) throws(UploadError) -> StagingArea {
+        do { return try StagingArea.open(root: root) } catch {
+            throw .stagingUnavailable(StorageFailure(operation: "open staging area", reason: "\(error)"))
+        }
+    }
+
+    /// Removes staging files that nobody needs any more.
+    func remove(_ leftovers: [Leftover]) throws(UploadError) {
+        for leftover in leftovers {
+            let area = try area(leftover.root)
+            try staged { () throws(StagingError) in try area.remove(leftover.staging) }
+        }
+    }
+}
+
+/// Runs a staging operation, telling its error in the words of the rules.
+func staged<Value: ~Copyable>(_ body: () throws(StagingError) -> Value) throws(UploadError) -> Value {
+    do { return try body() } catch { throw error.uploadError }
+}

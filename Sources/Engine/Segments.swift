@@ -1,0 +1,196 @@
+import Ledger
+import Staging
+import Uploads
+
+/// A segment as its client announces it.
+struct Segment {
+    let key: SessionKey
+    let spec: FileSpec
+    let range: ByteRange
+}
+
+/// What happens to a segment's bytes.
+enum AdmittedSegment: ~Copyable {
+    case receive(Reception)
+    case acknowledge(StoredFile)
+}
+
+extension Reception {
+    /// True when more bytes came than were allowed.
+    var hasExcess: Bool { isTooLong || extra != nil }
+
+    /// Checks that a complete part fits the range it declares, or the same range read as an inclusive one.
+    mutating func fit(_ segment: Segment) throws(UploadError) {
+        let declared = segment.range.count
+        if isTooLong { throw .longerThanDeclared(declared: declared) }
+        if extra != nil {
+            guard segment.range.end < segment.spec.total else { throw .longerThanDeclared(declared: declared) }
+            try writeExtra()
+        } else if count < declared {
+            throw .lengthMismatch(declared: declared, received: count)
+        }
+    }
+}
+
+extension Intake {
+    /// Finds the place for a segment's bytes.
+    func admit(_ segment: Segment) throws(UploadError) -> AdmittedSegment {
+        let area = try engine.area(mount.root)
+        for _ in 0..<Self.lookUpsMax {
+            guard
+                let (file, overlaps) = try engine.ledger.file(
+                    segment.spec.field, of: segment.key, overlapping: segment.range, now: engine.now())
+            else {
+                if let reception = try startFile(segment, in: area) { return .receive(reception) }
+                continue
+            }
+            switch file.phase.admission(of: segment.range, declared: segment.spec, stored: file.spec) {
+            case .write:
+                if let reception = try receive(segment, into: file, aside: overlaps, in: area) {
+                    return .receive(reception)
+                }
+            case .replace:
+                return .receive(try receiveReplacement(segment, in: area))
+            case .acknowledge:
+                return .acknowledge(file)
+            case .finishPublishing:
+                _ = try engine.publish(file, tombstoneSeconds: mount.tombstoneSeconds)
+            case .refuse(let error):
+                throw error
+            }
+        }
+        throw .superseded
+    }
+
+    /// Makes the file of a first segment; `nil` when another request made one first.
+    private func startFile(_ segment: Segment, in area: borrowing StagingArea) throws(UploadError) -> Reception? {
+        let new = newFile(segment)
+        var staging = try reservedFile(segment.spec.total, in: area)
+        do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
+        let file: StoredFile
+        do {
+            let reserved = try engine.ledger.reserve(new)
+            try engine.remove(reserved.leftovers)
+            file = reserved.file
+        } catch {
+            do { try area.remove(new.staging) } catch { /* The sweep will; the ledger's error matters more. */  }
+            throw error
+        }
+        guard file.staging == new.staging else {
+            try staged { () throws(StagingError) in try area.remove(new.staging) }
+            return nil
+        }
+        let range = segment.range
+        return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
+    }
+
+    /// Opens the file of a further segment; `nil` when it has moved on since it was looked up.
+    private func receive(
+        _ segment: Segment, into file: StoredFile, aside: Bool, in area: borrowing StagingArea
+    ) throws(UploadError) -> Reception? {
+        let range = segment.range
+        if aside {
+            let scratch = try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
+            return Reception(.aside(file), into: scratch, base: 0, countMax: range.count)
+        }
+        guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+        else {
+            try engine.forgetIfLost(file, in: area)
+            return nil
+        }
+        return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
+    }
+
+    /// Makes the file that takes another's place once this segment is committed.
+    private func receiveReplacement(
+        _ segment: Segment, in area: borrowing StagingArea
+    ) throws(UploadError) -> Reception {
+        let staging = try reservedFile(segment.spec.total, in: area)
+        let range = segment.range
+        return Reception(
+            .replacement(newFile(segment)), into: staging, base: range.offset, countMax: range.count)
+    }
+
+    /// Commits the bytes that a reception has written.
+    func commit(
+        _ reception: consuming Reception, of segment: Segment, checksum: UInt64
+    ) throws(UploadError) -> Receipt {
+        guard let range = ByteRange(offset: segment.range.offset, count: reception.count) else {
+            preconditionFailure("a segment ends where its file ends")
+        }
+        let committed = CommittedSegment(range: range, checksum: checksum)
+        let limits = CommitLimits(
+            disjointRangesMax: mount.disjointRangesMax,
+            expiresAt: engine.now() + mount.idleSeconds,
+            isDurable: mount.durability == .segment)
+        switch reception.purpose {
+        case .inPlace(let file):
+            // A sealed file has all of its bytes, or has made way for another.
+            if reception.isSealed { return try receiptForSealed(file) }
+            try syncIfDurable(reception.file)
+            return receipt(for: file, try engine.ledger.commit(committed, to: file, limits: limits))
+        case .aside(let file):
+            let area = try engine.area(file.root)
+            guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+            else { return try receiptForSealed(file) }
+            do { try staging.copy(from: reception.file, count: range.count, to: range.offset) } catch .sealed {
+                return try receiptForSealed(file)
+            } catch {
+                throw error.uploadError
+            }
+            try syncIfDurable(staging)
+            return receipt(for: file, try engine.ledger.commit(committed, to: file, limits: limits))
+        case .replacement(let new):
+            try syncIfDurable(reception.file)
+            let area = try engine.area(mount.root)
+            var staging = reception.release()
+            do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
+            do {
+                let replaced = try engine.ledger.replace(with: new, committed, limits: limits)
+                try engine.remove(replaced.leftovers)
+                return receipt(for: replaced.file, replaced.commit)
+            } catch {
+                do { try area.remove(new.staging) } catch { /* The sweep will; the ledger's error matters more. */  }
+                throw error
+            }
+        case .whole:
+            preconditionFailure("a whole file is held, not committed")
+        }
+    }
+
+    private func receipt(for file: StoredFile, _ commit: Commit) -> Receipt {
+        .committed(FileProgress(spec: file.spec, prefix: commit.prefix, isPublished: false), isWhole: commit.isWhole)
+    }
+
+    private func receiptForSealed(_ file: StoredFile) throws(UploadError) -> Receipt {
+        guard let (file, commit) = try engine.ledger.current(file) else { throw .superseded }
+        switch file.phase {
+        case .publishing, .published: return .committed(file.finishedProgress, isWhole: true)
+        case .reserved, .open:
+            guard commit.isWhole else { throw .superseded }
+            return receipt(for: file, commit)
+        }
+    }
+
+    private func syncIfDurable(_ file: borrowing StagingFile) throws(UploadError) {
+        guard mount.durability == .segment else { return }
+        do { try file.sync() } catch { throw error.uploadError }
+    }
+
+    private func reservedFile(_ total: Int64, in area: borrowing StagingArea) throws(UploadError) -> StagingFile {
+        do {
+            let file = try StagingFile.anonymous(in: area)
+            try file.reserve(total: total)
+            return file
+        } catch {
+            throw error.uploadError
+        }
+    }
+
+    private func newFile(_ segment: Segment) -> NewFile {
+        let now = engine.now()
+        return NewFile(
+            key: segment.key, spec: segment.spec, root: mount.root, staging: StagingArea.makeName(),
+            expiresAt: now + mount.idleSeconds, now: now)
+    }
+}

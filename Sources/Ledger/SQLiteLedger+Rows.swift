@@ -1,0 +1,81 @@
+import GRDB
+import Uploads
+
+/// The columns of a file, in the order that `StoredFile.init(row:)` reads them.
+let fileColumns = """
+    file.id, file.field, file.fileName, file.mediaType, file.target, file.total, file.root, file.staging, \
+    file.phase, file.name, file.inode
+    """
+
+/// How `FilePhase` is stored.
+enum PhaseCode: Int64 {
+    case reserved = 0
+    case open = 1
+    case publishing = 2
+    case published = 3
+}
+
+extension StoredFile {
+    init(row: Row) throws {
+        id = row[0]
+        spec = FileSpec(field: row[1], fileName: row[2], mediaType: row[3], target: row[4], total: row[5])
+        root = row[6]
+        staging = row[7]
+        let name: String? = row[9]
+        let inode: Int64? = row[10]
+        switch (PhaseCode(rawValue: row[8]), name, inode) {
+        case (.reserved, _, _): phase = .reserved
+        case (.open, _, _): phase = .open
+        case (.publishing, let name?, let inode?): phase = .publishing(name: name, inode: UInt64(bitPattern: inode))
+        case (.published, let name?, _): phase = .published(name: name)
+        case (.publishing, _, _), (.published, _, _), (nil, _, _):
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) is in no known phase")
+        }
+    }
+}
+
+extension Database {
+    /// The session of a key that has not expired.
+    func session(_ key: SessionKey, now: Int64) throws -> Int64? {
+        try row(
+            "SELECT id FROM session WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ?",
+            [key.mount, key.principal, key.id, now])?[0]
+    }
+
+    /// The file of a session under a field name, unless its tombstone has run out.
+    func file(_ field: String, in session: Int64, now: Int64) throws -> StoredFile? {
+        try row(
+            """
+            SELECT \(fileColumns) FROM file
+            WHERE session = ? AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
+            """, [session, field, now]
+        ).map(StoredFile.init(row:))
+    }
+
+    /// The file of a number, as long as it has the same staging file.
+    func current(_ file: StoredFile) throws -> StoredFile? {
+        try row("SELECT \(fileColumns) FROM file WHERE id = ? AND staging = ?", [file.id, file.staging])
+            .map(StoredFile.init(row:))
+    }
+
+    /// The contiguous prefix of a file in bytes.
+    func prefix(of file: Int64) throws -> Int64 {
+        try row("SELECT \"end\" FROM range WHERE file = ? AND start = 0", [file])?[0] ?? 0
+    }
+
+    /// How far a file is.
+    func progress(of file: StoredFile) throws -> Commit {
+        let prefix = try prefix(of: file.id)
+        return Commit(prefix: prefix, isWhole: file.phase != .reserved && prefix == file.spec.total)
+    }
+
+    /// The committed ranges that overlap or touch `range`.
+    func coverage(of file: Int64, near range: ByteRange) throws -> Coverage {
+        let rows = try rows(
+            """
+            SELECT start, "end" FROM range WHERE file = :file AND start <= :end
+            AND start >= ifnull((SELECT max(start) FROM range WHERE file = :file AND start < :start), 0)
+            """, ["file": file, "start": range.offset, "end": range.end])
+        return Coverage(rows.compactMap { ByteRange(offset: $0[0], end: $0[1]) }.filter(range.touches))
+    }
+}

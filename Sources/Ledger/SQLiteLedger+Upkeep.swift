@@ -1,0 +1,118 @@
+import GRDB
+public import Uploads
+
+// What is done to sessions from outside of an upload: removal, expiry, recovery after a crash.
+
+extension SQLiteLedger {
+    public func remove(_ key: SessionKey) throws(UploadError) -> [Leftover] {
+        try write("remove session") { db in try db.removeSession(key) }
+    }
+
+    public func remove(_ file: StoredFile) throws(UploadError) {
+        try write("remove file") { db in
+            try db.run("DELETE FROM file WHERE id = ? AND staging = ?", [file.id, file.staging])
+        }
+    }
+
+    public func removeExpired(now: Int64) throws(UploadError) -> [Leftover] {
+        try write("remove expired sessions") { db in
+            try db.run("DELETE FROM file WHERE tombstoneUntil <= ?", [now])
+            // A session goes with its last tombstone unless an upload in it goes on.
+            let leftovers = try db.rows(
+                """
+                SELECT file.root, file.staging FROM file JOIN session ON session.id = file.session
+                WHERE session.expiresAt <= ? AND file.phase < ?
+                """, [now, PhaseCode.publishing.rawValue]
+            ).map { Leftover(root: $0[0], staging: $0[1]) }
+            try db.run(
+                """
+                DELETE FROM session WHERE expiresAt <= ?
+                AND NOT EXISTS (SELECT 1 FROM file WHERE session = session.id AND phase = ?)
+                """, [now, PhaseCode.publishing.rawValue])
+            return leftovers
+        }
+    }
+
+    public func unpublishedWholeFiles() throws(UploadError) -> [StoredFile] {
+        try read("find unpublished files") { db in
+            try db.rows(
+                """
+                SELECT \(fileColumns) FROM file WHERE phase = ? OR (phase = ? AND total =
+                    ifnull((SELECT "end" FROM range WHERE file = file.id AND start = 0), 0))
+                """, [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue]
+            ).map(StoredFile.init(row:))
+        }
+    }
+
+    public func unpublishedFiles() throws(UploadError) -> [(file: StoredFile, segments: [CommittedSegment])] {
+        try read("list unpublished files") { db in
+            try db.rows(
+                "SELECT \(fileColumns) FROM file WHERE phase < ?", [PhaseCode.publishing.rawValue]
+            ).map { row in
+                let file = try StoredFile(row: row)
+                let segments = try db.rows(
+                    "SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start", [file.id]
+                ).compactMap { row -> CommittedSegment? in
+                    guard let range = ByteRange(offset: row[0], end: row[1]) else { return nil }
+                    return CommittedSegment(range: range, checksum: UInt64(bitPattern: row[2] as Int64))
+                }
+                return (file, segments)
+            }
+        }
+    }
+
+    public func drop(_ lost: [CommittedSegment], of file: StoredFile) throws(UploadError) {
+        try write("drop lost segments", durable: true) { db in
+            for segment in lost {
+                try db.run(
+                    "DELETE FROM segment WHERE file = ? AND start = ? AND \"end\" = ? AND checksum = ?",
+                    [file.id, segment.range.offset, segment.range.end, Int64(bitPattern: segment.checksum)])
+            }
+            let coverage = Coverage(
+                try db.rows("SELECT start, \"end\" FROM segment WHERE file = ? ORDER BY start", [file.id])
+                    .compactMap { ByteRange(offset: $0[0], end: $0[1]) })
+            try db.run("DELETE FROM range WHERE file = ?", [file.id])
+            for range in coverage.ranges {
+                try db.run(
+                    "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)", [file.id, range.offset, range.end])
+            }
+            try db.run("UPDATE file SET rangeCount = ? WHERE id = ?", [coverage.ranges.count, file.id])
+        }
+    }
+
+    public func stagingNames() throws(UploadError) -> [String: Set<String>] {
+        try read("list staging files") { db in
+            var names: [String: Set<String>] = [:]
+            for row in try db.rows("SELECT path FROM root") { names[row[0], default: []] = [] }
+            let rows = try db.rows(
+                "SELECT root, staging FROM file WHERE phase < ?", [PhaseCode.published.rawValue])
+            for row in rows { names[row[0], default: []].insert(row[1]) }
+            return names
+        }
+    }
+
+    public func verifiedBoot() throws(UploadError) -> String? {
+        try read("read boot") { db in try db.row("SELECT boot FROM verified")?[0] }
+    }
+
+    public func setVerifiedBoot(_ boot: String) throws(UploadError) {
+        try write("note boot", durable: true) { db in
+            try db.run("INSERT OR REPLACE INTO verified (onlyRow, boot) VALUES (1, ?)", [boot])
+        }
+    }
+}
+
+extension Database {
+    /// Removes a session, expired or not; returns the staging files that only it needed.
+    func removeSession(_ key: SessionKey) throws -> [Leftover] {
+        let arguments: StatementArguments = [key.mount, key.principal, key.id]
+        let leftovers = try rows(
+            """
+            SELECT file.root, file.staging FROM file JOIN session ON session.id = file.session
+            WHERE mount = ? AND principal = ? AND key = ? AND phase < \(PhaseCode.published.rawValue)
+            """, arguments
+        ).map { Leftover(root: $0[0], staging: $0[1]) }
+        try run("DELETE FROM session WHERE mount = ? AND principal = ? AND key = ?", arguments)
+        return leftovers
+    }
+}

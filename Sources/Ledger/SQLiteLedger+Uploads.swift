@@ -1,0 +1,200 @@
+import GRDB
+public import Uploads
+
+// The way of a file through the ledger: look up, reserve, commit, replace, publish.
+
+extension SQLiteLedger {
+    public func progress(of key: SessionKey, now: Int64) throws(UploadError) -> SessionProgress? {
+        try read("read session") { db in
+            guard let session = try db.session(key, now: now) else { return nil }
+            let files = try db.rows(
+                """
+                SELECT \(fileColumns) FROM file WHERE session = ? AND phase > 0
+                AND (tombstoneUntil IS NULL OR tombstoneUntil > ?) ORDER BY id
+                """, [session, now]
+            ).map { row in
+                let file = try StoredFile(row: row)
+                if case .published = file.phase {
+                    return FileProgress(spec: file.spec, prefix: file.spec.total, isPublished: true)
+                }
+                return FileProgress(spec: file.spec, prefix: try db.prefix(of: file.id), isPublished: false)
+            }
+            let fields = try db.rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session])
+                .map { FormField(name: $0[0], value: $0[1]) }
+            return SessionProgress(files: files, fields: fields)
+        }
+    }
+
+    public func file(
+        _ field: String, of key: SessionKey, overlapping range: ByteRange, now: Int64
+    ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)? {
+        try read("look up file") { db in
+            guard let session = try db.session(key, now: now), let file = try db.file(field, in: session, now: now)
+            else { return nil }
+            return (file, try db.coverage(of: file.id, near: range).overlaps(range))
+        }
+    }
+
+    public func reserve(_ new: NewFile) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover]) {
+        try write("reserve file") { db in
+            var leftovers: [Leftover] = []
+            let session = try db.makeSession(new, &leftovers)
+            if let file = try db.file(new.spec.field, in: session, now: new.now) {
+                if file.phase != .reserved || file.spec.isSameFile(as: new.spec) { return (file, leftovers) }
+                leftovers.append(Leftover(root: file.root, staging: file.staging))
+            }
+            return (try db.place(new, in: session, phase: .reserved), leftovers)
+        }
+    }
+
+    public func commit(
+        _ segment: CommittedSegment, to file: StoredFile, limits: CommitLimits
+    ) throws(UploadError) -> Commit {
+        try write("commit segment", durable: limits.isDurable) { db in
+            guard let current = try db.current(file) else { throw UploadError.superseded }
+            switch current.phase {
+            case .reserved, .open: break
+            case .publishing, .published: return Commit(prefix: current.spec.total, isWhole: true)
+            }
+            let isWhole = try db.add(segment, to: current, limits)
+            try db.run(
+                "UPDATE session SET expiresAt = ? WHERE id = (SELECT session FROM file WHERE id = ?)",
+                [limits.expiresAt, file.id])
+            return isWhole
+        }
+    }
+
+    public func replace(
+        with new: NewFile, _ segment: CommittedSegment, limits: CommitLimits
+    ) throws(UploadError) -> (file: StoredFile, commit: Commit, leftovers: [Leftover]) {
+        try write("replace file", durable: limits.isDurable) { db in
+            var leftovers: [Leftover] = []
+            let session = try db.makeSession(new, &leftovers)
+            if let old = try db.file(new.spec.field, in: session, now: new.now) {
+                switch old.phase {
+                case .reserved, .open: leftovers.append(Leftover(root: old.root, staging: old.staging))
+                case .publishing: throw UploadError.superseded
+                case .published: break
+                }
+            }
+            let file = try db.place(new, in: session, phase: .open)
+            return (file, try db.add(segment, to: file, limits), leftovers)
+        }
+    }
+
+    public func current(_ file: StoredFile) throws(UploadError) -> (file: StoredFile, commit: Commit)? {
+        try read("look up file") { db in
+            guard let file = try db.current(file) else { return nil }
+            return (file, try db.progress(of: file))
+        }
+    }
+
+    public func beginPublishing(_ file: StoredFile, as name: String, inode: UInt64) throws(UploadError) {
+        try write("begin publishing", durable: true) { db in
+            try db.run(
+                "UPDATE file SET phase = ?, name = ?, inode = ? WHERE id = ? AND staging = ? AND phase < ?",
+                [
+                    PhaseCode.publishing.rawValue, name, Int64(bitPattern: inode), file.id, file.staging,
+                    PhaseCode.published.rawValue,
+                ])
+            guard db.changesCount == 1 else { throw UploadError.superseded }
+        }
+    }
+
+    public func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError) {
+        try write("finish publishing", durable: true) { db in
+            try db.run(
+                "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
+                [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging])
+            try db.run("DELETE FROM range WHERE file = ?", [file.id])
+            try db.run("DELETE FROM segment WHERE file = ?", [file.id])
+        }
+    }
+
+    public func store(
+        _ fields: [FormField], in key: SessionKey, expiresAt: Int64, now: Int64
+    ) throws(UploadError) {
+        try write("store fields") { db in
+            guard let session = try db.session(key, now: now) else { return }
+            for field in fields {
+                try db.run(
+                    """
+                    INSERT INTO field (session, name, value) VALUES (?, ?, ?)
+                    ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
+                    """, [session, field.name, field.value])
+            }
+            try db.run("UPDATE session SET expiresAt = ? WHERE id = ?", [expiresAt, session])
+        }
+    }
+}
+
+extension Database {
+    /// The session of a new file, made when there is none; one that has expired is removed first.
+    fileprivate func makeSession(_ new: NewFile, _ leftovers: inout [Leftover]) throws -> Int64 {
+        let key = new.key
+        if let session = try session(key, now: new.now) { return session }
+        leftovers += try removeSession(key)
+        try run(
+            "INSERT INTO session (mount, principal, key, expiresAt) VALUES (?, ?, ?, ?)",
+            [key.mount, key.principal, key.id, new.expiresAt])
+        return lastInsertedRowID
+    }
+
+    /// Makes the row of a new file, or turns the row that has its field name into it.
+    fileprivate func place(_ new: NewFile, in session: Int64, phase: PhaseCode) throws -> StoredFile {
+        let spec = new.spec
+        try run("INSERT OR IGNORE INTO root (path) VALUES (?)", [new.root])
+        let row = try row(
+            """
+            INSERT INTO file (session, field, fileName, mediaType, target, total, root, staging, phase)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (session, field) DO UPDATE SET fileName = excluded.fileName,
+                mediaType = excluded.mediaType, target = excluded.target, total = excluded.total,
+                root = excluded.root, staging = excluded.staging, phase = excluded.phase, name = NULL, inode = NULL,
+                tombstoneUntil = NULL, rangeCount = 0
+            RETURNING id
+            """,
+            [
+                session, spec.field, spec.fileName, spec.mediaType, spec.target, spec.total, new.root,
+                new.staging, phase.rawValue,
+            ])
+        guard let id: Int64 = row?[0] else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }
+        try run("DELETE FROM range WHERE file = ?", [id])
+        try run("DELETE FROM segment WHERE file = ?", [id])
+        return StoredFile(
+            id: id, spec: spec, root: new.root, staging: new.staging, phase: phase == .reserved ? .reserved : .open)
+    }
+
+    /// Merges a segment into a file's coverage, which makes the file open.
+    fileprivate func add(_ segment: CommittedSegment, to file: StoredFile, _ limits: CommitLimits) throws -> Commit {
+        let (id, range) = (file.id, segment.range)
+        var coverage = try coverage(of: id, near: range)
+        if let merge = coverage.insert(range) {
+            for range in merge.removed {
+                try run("DELETE FROM range WHERE file = ? AND start = ?", [id, range.offset])
+            }
+            try run(
+                "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)",
+                [id, merge.inserted.offset, merge.inserted.end])
+            if merge.removed.isEmpty {
+                try run("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ?", [id])
+                let count: Int = try row("SELECT rangeCount FROM file WHERE id = ?", [id])?[0] ?? 0
+                if count > limits.disjointRangesMax {
+                    throw UploadError.tooManyRanges(max: limits.disjointRangesMax)
+                }
+            } else if merge.removed.count > 1 {
+                try run("UPDATE file SET rangeCount = rangeCount - ? WHERE id = ?", [merge.removed.count - 1, id])
+            }
+        }
+        if !range.isEmpty {
+            try run(
+                "INSERT OR REPLACE INTO segment (file, start, \"end\", checksum) VALUES (?, ?, ?, ?)",
+                [id, range.offset, range.end, Int64(bitPattern: segment.checksum)])
+        }
+        if file.phase == .reserved {
+            try run("UPDATE file SET phase = ? WHERE id = ?", [PhaseCode.open.rawValue, id])
+        }
+        let prefix = try prefix(of: id)
+        return Commit(prefix: prefix, isWhole: prefix == file.spec.total)
+    }
+}

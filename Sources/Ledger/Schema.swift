@@ -1,0 +1,76 @@
+import GRDB
+
+/// The ledger's tables; each migration is final once released.
+enum Schema {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 sessions") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE session (
+                        id INTEGER PRIMARY KEY,
+                        mount TEXT NOT NULL,
+                        principal TEXT NOT NULL,
+                        key TEXT NOT NULL,
+                        expiresAt INTEGER NOT NULL,
+                        UNIQUE (mount, principal, key)
+                    ) STRICT;
+                    CREATE INDEX sessionByExpiry ON session (expiresAt);
+
+                    -- phase: 0 reserved, 1 open, 2 publishing, 3 published (FilePhase)
+                    -- name and inode belong to phases 2 and 3, tombstoneUntil to 3
+                    CREATE TABLE file (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT,
+                        session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE,
+                        field TEXT NOT NULL,
+                        fileName TEXT NOT NULL,
+                        mediaType TEXT NOT NULL,
+                        target TEXT NOT NULL,
+                        total INTEGER NOT NULL,
+                        root TEXT NOT NULL,
+                        staging TEXT NOT NULL,
+                        phase INTEGER NOT NULL,
+                        name TEXT,
+                        inode INTEGER,
+                        tombstoneUntil INTEGER,
+                        rangeCount INTEGER NOT NULL DEFAULT 0,
+                        UNIQUE (session, field)
+                    ) STRICT;
+                    CREATE INDEX fileByTombstone ON file (tombstoneUntil) WHERE tombstoneUntil IS NOT NULL;
+
+                    -- the coverage: disjoint ranges that do not touch
+                    CREATE TABLE range (
+                        file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+                        start INTEGER NOT NULL,
+                        end INTEGER NOT NULL,
+                        PRIMARY KEY (file, start)
+                    ) STRICT, WITHOUT ROWID;
+
+                    -- what the coverage was put together from, to check it after a power cut
+                    CREATE TABLE segment (
+                        file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+                        start INTEGER NOT NULL,
+                        end INTEGER NOT NULL,
+                        checksum INTEGER NOT NULL,
+                        PRIMARY KEY (file, start, end)
+                    ) STRICT, WITHOUT ROWID;
+
+                    CREATE TABLE field (
+                        id INTEGER PRIMARY KEY,
+                        session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE,
+                        name TEXT NOT NULL,
+                        value TEXT NOT NULL,
+                        UNIQUE (session, name)
+                    ) STRICT;
+
+                    CREATE TABLE root (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+                    CREATE TABLE verified (
+                        onlyRow INTEGER PRIMARY KEY CHECK (onlyRow = 1),
+                        boot TEXT NOT NULL
+                    ) STRICT;
+                    """)
+        }
+        return migrator
+    }
+}

@@ -1,0 +1,203 @@
+import Glibc
+import SystemPackage
+public import Uploads
+
+/// One file on its way to its final name.
+///
+/// 1. Its mode is 0600 as long as it may be written; publishing *seals* it by giving it its final mode.
+/// 2. Each write holds a shared lock for as long as the call takes, never while bytes are awaited, and first looks
+///    whether the file is sealed or without a name. So a slow or dead client keeps nobody waiting, and after a seal
+///    no byte changes.
+/// 3. The locks are OFD locks: they belong to this open file, exclude threads as well as processes, and are released
+///    by the kernel with its last descriptor.
+/// 4. An anonymous file has no name and is this request's alone; it is gone when the request is, whatever happens.
+public struct StagingFile: ~Copyable {
+    private static let openMode: mode_t = 0o600
+    /// Files up to this size are preallocated, so that one that does not fit is refused at its first segment; larger
+    /// ones stay sparse, as their size is only what a client says.
+    public static let preallocatedBytesMax: Int64 = 4 << 30
+
+    private let file: CInt
+    private var isAnonymous: Bool
+
+    private init(file: CInt, isAnonymous: Bool) {
+        self.file = file
+        self.isAnonymous = isAnonymous
+    }
+
+    deinit {
+        close(file)
+    }
+
+    /// A new file without a name.
+    public static func anonymous(in area: borrowing StagingArea) throws(StagingError) -> StagingFile {
+        let folder = area.folder
+        let file = try Errno.wrap("create staging file") { () throws(Errno) in
+            try openAnonymous(in: folder, mode: openMode)
+        }
+        return StagingFile(file: file, isAnonymous: true)
+    }
+
+    /// The staging file of a name; `nil` when it has been published, restarted, cancelled or expired.
+    public static func open(_ name: String, in area: borrowing StagingArea) throws(StagingError) -> StagingFile? {
+        do {
+            return StagingFile(file: try openFile(name, in: area.folder), isAnonymous: false)
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw .system(operation: "open staging file", errno: error)
+        }
+    }
+
+    /// The inode number, by which a file is known again after a rename.
+    public func inode() throws(StagingError) -> UInt64 {
+        let file = file
+        return UInt64(try Errno.wrap("stat staging file") { () throws(Errno) in try status(of: file) }.st_ino)
+    }
+
+    /// Gives the file its size, and the space for it up to `preallocatedBytesMax`.
+    public func reserve(total: Int64) throws(StagingError) {
+        let file = file
+        guard total > 0 else { return }
+        if total <= Self.preallocatedBytesMax {
+            do {
+                return try allocate(file, count: total)
+            } catch .notSupported {
+                // Without fallocate(2) the file is sparse, and a full disk shows at the write.
+            } catch {
+                // A failed call may keep the blocks it got.
+                do { try truncate(file, to: 0) } catch { /* The failure that matters is thrown below. */  }
+                throw .system(operation: "preallocate \(total) bytes", errno: error)
+            }
+        }
+        try Errno.wrap("set file size") { () throws(Errno) in try truncate(file, to: total) }
+    }
+
+    /// Gives an anonymous file its staging name.
+    public mutating func link(as name: String, in area: borrowing StagingArea) throws(StagingError) {
+        let (file, folder) = (file, area.folder)
+        try Errno.wrap("name staging file") { () throws(Errno) in try linkAnonymous(file, in: folder, as: name) }
+        isAnonymous = false
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    public func write(_ bytes: Span<UInt8>, at offset: Int64) throws(StagingError) {
+        try whileWritable { () throws(Errno) in
+            try unsafe bytes.withUnsafeBytes { (buffer: UnsafeRawBufferPointer) throws(Errno) in
+                var done = 0
+                while done < buffer.count {
+                    let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
+                    let count = try unsafe Staging.write(rest, to: file, at: offset + Int64(done))
+                    // pwrite(2) of a regular file answers 0 for no bytes only; a loop on it would not end.
+                    guard count > 0 else { throw .ioError }
+                    done += count
+                }
+            }
+        }
+    }
+
+    /// Copies [0, `count`) of `source` to `offset`.
+    public func copy(from source: borrowing StagingFile, count: Int64, to offset: Int64) throws(StagingError) {
+        let sourceFile = source.file
+        try whileWritable { () throws(Errno) in
+            var done: Int64 = 0
+            while done < count {
+                let step = Int(min(count - done, 1 << 30))
+                let copied = try copyRange(from: sourceFile, at: done, to: file, at: offset + done, count: step)
+                guard copied > 0 else { throw .ioError }
+                done += Int64(copied)
+            }
+        }
+    }
+
+    /// Makes all written bytes durable.
+    public func sync() throws(StagingError) {
+        let file = file
+        try Errno.wrap("sync staging file") { () throws(Errno) in try syncData(file) }
+    }
+
+    /// The XXH3-64 of a range of the file, `nil` when the file ends before it.
+    public func checksum(of range: ByteRange) throws(StagingError) -> UInt64? {
+        let checksum = Checksum()
+        var block = [UInt8](repeating: 0, count: 256 << 10)
+        var offset = range.offset
+        while offset < range.end {
+            let wanted = Int(min(range.end - offset, Int64(block.count)))
+            let count = try Errno.wrap("read staging file") { () throws(Errno) in
+                try read(into: &block, count: wanted, from: file, at: offset)
+            }
+            if count == 0 { return nil }
+            checksum.update(block.span.extracting(0..<count))
+            offset += Int64(count)
+        }
+        return checksum.value
+    }
+
+    /// Takes the exclusive lock: until this open file is closed, no other writes a byte.
+    public func lockExclusively() throws(StagingError) {
+        let file = file
+        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive) }
+    }
+
+    /// Seals the file: it gets the mode of a finished file, and no request writes to it any more.
+    ///
+    /// Call it with the exclusive lock held, or on an anonymous file.
+    public func seal() throws(StagingError) {
+        let file = file
+        try Errno.wrap("seal staging file") { () throws(Errno) in try setMode(finishedMode, of: file) }
+    }
+
+    /// Makes a sealed file writable again, when recovery finds that bytes of it are missing.
+    public func unseal() throws(StagingError) {
+        let file = file
+        try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
+    }
+
+    /// Moves the sealed file from its staging name to `newName` in the root; false when that name is taken.
+    public func publish(
+        _ name: String, as newName: String, in area: borrowing StagingArea
+    ) throws(StagingError) -> Bool {
+        do {
+            try renameExclusively(name, in: area.folder, to: newName, in: area.root)
+            return true
+        } catch .fileExists {
+            return false
+        } catch {
+            throw .system(operation: "publish file", errno: error)
+        }
+    }
+
+    /// Names the sealed anonymous file `newName` in the root; false when that name is taken.
+    public func publishAnonymous(
+        as newName: String, in area: borrowing StagingArea
+    ) throws(StagingError) -> Bool {
+        do {
+            try linkAnonymous(file, in: area.root, as: newName)
+            return true
+        } catch .fileExists {
+            return false
+        } catch {
+            throw .system(operation: "publish file", errno: error)
+        }
+    }
+
+    private func whileWritable(_ body: () throws(Errno) -> Void) throws(StagingError) {
+        if isAnonymous { return try Errno.wrap("write staging file", body) }
+        let file = file
+        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared) }
+        defer {
+            // Unlocking a lock that is held can not fail in a way that matters: closing the file releases it.
+            do { try lock(file, .none) } catch { assertionFailure("unlock: \(error)") }
+        }
+        let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
+        guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode else { throw .sealed }
+        try Errno.wrap("write staging file", body)
+    }
+}
+
+/// 0666 less the process's umask, which can only be read by setting it, so once.
+private let finishedMode: mode_t = {
+    let mask = umask(0o022)
+    umask(mask)
+    return 0o666 & ~mask
+}()

@@ -1,0 +1,138 @@
+// One thin function for each system call of this module: the C call behind a clearer name, its errno thrown.
+// All retry EINTR; that is the whole retry policy.
+
+import CPosix
+import Glibc
+import SystemPackage
+
+/// Runs a call that answers -1 and sets errno when it fails.
+@discardableResult
+func call<Result: SignedInteger>(_ body: () -> Result) throws(Errno) -> Result {
+    while true {
+        let result = body()
+        if result != -1 { return result }
+        let code = errno
+        if code != EINTR { throw Errno(rawValue: code) }
+    }
+}
+
+/// open(2) of a directory.
+func openDirectory(_ path: String) throws(Errno) -> CInt {
+    try call { unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+}
+
+/// openat(2) of a directory that may not be a symbolic link.
+func openDirectory(_ name: String, in directory: CInt) throws(Errno) -> CInt {
+    try call { unsafe Glibc.openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+}
+
+/// openat(2) of an existing file for reading and writing, which may not be a symbolic link.
+func openFile(_ name: String, in directory: CInt) throws(Errno) -> CInt {
+    try call { unsafe Glibc.openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
+}
+
+/// open(2) with O_TMPFILE.
+func openAnonymous(in directory: CInt, mode: mode_t) throws(Errno) -> CInt {
+    try call { cposix_open_anonymous(directory, mode) }
+}
+
+/// linkat(2) of an anonymous file.
+func linkAnonymous(_ file: CInt, in directory: CInt, as name: String) throws(Errno) {
+    try call { unsafe cposix_link_anonymous(file, directory, name) }
+}
+
+/// mkdirat(2).
+func makeDirectory(_ name: String, in directory: CInt, mode: mode_t) throws(Errno) {
+    try call { unsafe mkdirat(directory, name, mode) }
+}
+
+/// unlinkat(2) of a file.
+func unlink(_ name: String, in directory: CInt) throws(Errno) {
+    try call { unsafe unlinkat(directory, name, 0) }
+}
+
+/// renameat2(2) that never replaces.
+func renameExclusively(
+    _ name: String, in directory: CInt, to newName: String, in newDirectory: CInt
+) throws(Errno) {
+    try call { unsafe cposix_rename_exclusive(directory, name, newDirectory, newName) }
+}
+
+/// fstatat(2), without following a symbolic link.
+func status(of name: String, in directory: CInt) throws(Errno) -> stat {
+    var status = stat()
+    try call { unsafe fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) }
+    return status
+}
+
+/// fstat(2).
+func status(of file: CInt) throws(Errno) -> stat {
+    var status = stat()
+    try call { unsafe fstat(file, &status) }
+    return status
+}
+
+/// pwrite(2), once: it may write less than it was given.
+func write(_ bytes: UnsafeRawBufferPointer, to file: CInt, at offset: Int64) throws(Errno) -> Int {
+    try call { unsafe pwrite(file, bytes.baseAddress, bytes.count, off_t(offset)) }
+}
+
+/// pread(2) of up to `count` bytes, once: it may read less; 0 at the end of the file.
+func read(into block: inout [UInt8], count: Int, from file: CInt, at offset: Int64) throws(Errno) -> Int {
+    precondition(count <= block.count)
+    return try call {
+        unsafe block.withUnsafeMutableBytes { unsafe pread(file, $0.baseAddress, count, off_t(offset)) }
+    }
+}
+
+/// copy_file_range(2), once: it may copy less than it was asked for.
+func copyRange(
+    from source: CInt, at sourceOffset: Int64, to target: CInt, at targetOffset: Int64, count: Int
+) throws(Errno) -> Int {
+    try call { cposix_copy_range(source, sourceOffset, target, targetOffset, count) }
+}
+
+/// fallocate(2), mode 0.
+func allocate(_ file: CInt, count: Int64) throws(Errno) {
+    try call { cposix_allocate(file, 0, count) }
+}
+
+/// ftruncate(2).
+func truncate(_ file: CInt, to count: Int64) throws(Errno) {
+    try call { ftruncate(file, off_t(count)) }
+}
+
+/// fdatasync(2). Its errors are reported once: after one, the bytes are to be written again, never synced again.
+func syncData(_ file: CInt) throws(Errno) {
+    try call { fdatasync(file) }
+}
+
+/// fsync(2), for directories.
+func sync(_ file: CInt) throws(Errno) {
+    try call { fsync(file) }
+}
+
+/// fchmod(2).
+func setMode(_ mode: mode_t, of file: CInt) throws(Errno) {
+    try call { fchmod(file, mode) }
+}
+
+/// The kinds of lock that an open file description can hold on a file.
+enum LockKind {
+    case shared
+    case exclusive
+    case none
+
+    var rawValue: Int16 {
+        switch self {
+        case .shared: Int16(F_RDLCK)
+        case .exclusive: Int16(F_WRLCK)
+        case .none: Int16(F_UNLCK)
+        }
+    }
+}
+
+/// fcntl(2) F_OFD_SETLKW: waits for the lock.
+func lock(_ file: CInt, _ kind: LockKind) throws(Errno) {
+    try call { cposix_lock(file, kind.rawValue, 1) }
+}

@@ -1,0 +1,105 @@
+/// Whose upload, on which mount, under which identifier: the only way to look a session up (dialects.md 0.9).
+public struct SessionKey: Hashable, Sendable {
+    /// The name of the mount (`FERMATA_MOUNT`).
+    public let mount: String
+    /// Who is uploading, as the web server says; empty when it says nothing.
+    public let principal: String
+    /// The dialect's own identifier, often chosen by the client and never unique by itself.
+    public let id: String
+
+    /// A key of its three parts.
+    public init(mount: String, principal: String, id: String) {
+        self.mount = mount
+        self.principal = principal
+        self.id = id
+    }
+}
+
+/// What a client declares of one file before its bytes; fixed by the first segment that is accepted.
+public struct FileSpec: Hashable, Sendable {
+    /// The form field that carries the file.
+    public let field: String
+    /// The client's own file name, as sent; empty when it sent none.
+    public let fileName: String
+    /// The media type, as sent.
+    public let mediaType: String
+    /// The name to publish it under: one path component that is safe in a directory. Another file of that name is not
+    /// replaced: a number is added.
+    public let target: String
+    /// The size of the whole file in bytes.
+    public let total: Int64
+
+    /// A declaration of its parts; `total` is not negative.
+    public init(field: String, fileName: String, mediaType: String, target: String, total: Int64) {
+        precondition(total >= 0)
+        self.field = field
+        self.fileName = fileName
+        self.mediaType = mediaType
+        self.target = target
+        self.total = total
+    }
+
+    /// Whether a segment declared as `other` belongs to the same file (dialects.md 1.4.3).
+    public func isSameFile(as other: FileSpec) -> Bool {
+        total == other.total && fileName == other.fileName
+    }
+}
+
+/// A data field of a form.
+public struct FormField: Hashable, Sendable {
+    /// The name of the field.
+    public let name: String
+    /// Its value.
+    public let value: String
+
+    /// A field of its name and value.
+    public init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// How far one file of a session has come.
+public struct FileProgress: Hashable, Sendable {
+    /// What the client declared.
+    public let spec: FileSpec
+    /// The contiguous prefix in bytes: the next byte wanted.
+    public let prefix: Int64
+    /// True once the file has its final name.
+    public let isPublished: Bool
+
+    /// The progress of a file.
+    public init(spec: FileSpec, prefix: Int64, isPublished: Bool) {
+        self.spec = spec
+        self.prefix = prefix
+        self.isPublished = isPublished
+    }
+}
+
+/// What is known of a session: its files in order of first appearance, and its data fields.
+public struct SessionProgress: Hashable, Sendable {
+    /// The files, in order of first appearance.
+    public let files: [FileProgress]
+    /// The data fields, in order of first appearance, each with its last value.
+    public let fields: [FormField]
+
+    /// The progress of a session.
+    public init(files: [FileProgress], fields: [FormField]) {
+        self.files = files
+        self.fields = fields
+    }
+}
+
+/// A file that has its final name.
+public struct PublishedFile: Hashable, Sendable {
+    /// What the client declared.
+    public let spec: FileSpec
+    /// The path below the mount's root: the stored name, which may differ from the client's.
+    public let path: String
+
+    /// A file published at `path`.
+    public init(spec: FileSpec, path: String) {
+        self.spec = spec
+        self.path = path
+    }
+}
