@@ -84,7 +84,7 @@ let package = Package(
         .executableTarget(
             name: "fermata",
             dependencies: [
-                "FastCGI", "Engine", "Responder", "Uploads",
+                "FastCGI", "Ledger", "Engine", "Responder",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),

@@ -96,9 +96,12 @@ public final class Intake {
             try ledger.store(fields, in: key, expiresAt: now + mount.idleSeconds, now: now)
             return .done
         case .publish(let key, let field):
-            let nowhere = ByteRange.empty
-            guard let (file, _) = try ledger.file(field, of: key, overlapping: nowhere, now: now) else {
-                throw .superseded
+            guard let (found, _) = try ledger.file(field, of: key, overlapping: .empty, now: now),
+                let (file, commit) = try ledger.current(found)
+            else { throw .superseded }
+            switch file.phase {
+            case .reserved, .open: if !commit.isWhole { return .done }
+            case .publishing, .published: break
             }
             return .published(try engine.publish(file, tombstoneSeconds: mount.tombstoneSeconds))
         case .adopt(let number, let key, let spec):

@@ -31,7 +31,7 @@ public enum Command: Hashable, Sendable {
     case cancel(SessionKey)
     /// Store data fields in a session, when there is one.
     case store([FormField], SessionKey)
-    /// Publish a session's file, which is whole.
+    /// Publish a session's file if it is whole.
     case publish(SessionKey, field: String)
     /// Take a held file's bytes for the segment that starts at 0.
     case adopt(HeldFile, SessionKey, FileSpec)
@@ -41,7 +41,7 @@ public enum Command: Hashable, Sendable {
 
 /// What a command came to.
 public enum Outcome: Hashable, Sendable {
-    /// It is done, and there is nothing to tell.
+    /// There is nothing to tell.
     case done
     /// A session's progress; `nil` when there is no such session.
     case described(SessionProgress?)

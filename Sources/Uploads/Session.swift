@@ -39,6 +39,11 @@ public struct FileSpec: Hashable, Sendable {
         self.total = total
     }
 
+    /// The same declaration with another total.
+    public func with(total: Int64) -> FileSpec {
+        FileSpec(field: field, fileName: fileName, mediaType: mediaType, target: target, total: total)
+    }
+
     /// Whether a segment declared as `other` belongs to the same file (dialects.md 1.4.3).
     public func isSameFile(as other: FileSpec) -> Bool {
         total == other.total && fileName == other.fileName

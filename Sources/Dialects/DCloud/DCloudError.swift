@@ -1,0 +1,92 @@
+import HTTPTypes
+import MultipartForm
+import Uploads
+
+/// A refusal in the words of dialects.md 1.5. Its status is never 400, of which the vendor's client loses the body.
+struct DCloudError: Error {
+    let code: Int64
+    let status: HTTPResponse.Status
+    let message: String
+    var failure: StorageFailure?
+    var allow: String?
+
+    private init(
+        _ code: Int64, _ status: HTTPResponse.Status, _ text: String, detail: String = "",
+        failure: StorageFailure? = nil, allow: String? = nil
+    ) {
+        self.code = code
+        self.status = status
+        message = detail.isEmpty ? text : text + ": " + detail
+        self.failure = failure
+        self.allow = allow
+    }
+
+    static func tooLarge(_ detail: String) -> DCloudError {
+        DCloudError(4001, .contentTooLarge, "File exceeded upload_max_filesize", detail: detail)
+    }
+
+    static func overFormLimit(_ detail: String) -> DCloudError {
+        DCloudError(4002, .contentTooLarge, "File exceeded max_file_size", detail: detail)
+    }
+
+    static func partial(_ detail: String) -> DCloudError {
+        DCloudError(4003, .unprocessableContent, "File only partially uploaded", detail: detail)
+    }
+
+    static func conflict(_ detail: String) -> DCloudError {
+        DCloudError(4003, .conflict, "File only partially uploaded", detail: detail)
+    }
+
+    static func noFile(_ detail: String = "") -> DCloudError {
+        DCloudError(4004, .unprocessableContent, "No file uploaded", detail: detail)
+    }
+
+    static let wrongMediaType = DCloudError(
+        4004, .unsupportedMediaType, "No file uploaded",
+        detail: "the body must be multipart/form-data or application/x-www-form-urlencoded")
+
+    static let wrongMethod = DCloudError(
+        4004, .methodNotAllowed, "No file uploaded", detail: "use POST", allow: "POST")
+
+    static func refused(_ detail: String) -> DCloudError {
+        DCloudError(4008, .forbidden, "File upload stopped by extension", detail: detail)
+    }
+
+    /// What the engine could not do.
+    init(_ error: UploadError) {
+        switch error {
+        case .tooLarge(let maxBytes): self = .tooLarge("at most \(maxBytes) bytes")
+        case .lengthMismatch(let declared, let received):
+            self = .partial("the range has \(declared) bytes, the part \(received)")
+        case .longerThanDeclared(let declared): self = .partial("the range has \(declared) bytes, the part more")
+        case .fileChanged: self = .conflict("total or file name changed; start again at 0")
+        case .superseded: self = .conflict("the file was restarted or removed meanwhile; start again at 0")
+        case .tooManyRanges(let max): self = .conflict("at most \(max) disjoint ranges; fill the gaps first")
+        case .namesExhausted: self = .refused("too many files of this name")
+        case .stagingUnavailable(let failure):
+            self = DCloudError(
+                4006, .internalServerError, "Cannot upload file: No temp directory specified", failure: failure)
+        case .noSpace(let failure):
+            self = DCloudError(
+                4007, .insufficientStorage, "Upload failed: Cannot write to disk", detail: "no space left",
+                failure: failure)
+        case .storage(let failure):
+            self = DCloudError(4007, .internalServerError, "Upload failed: Cannot write to disk", failure: failure)
+        }
+    }
+
+    /// A body that could not be read.
+    init(_ error: MultipartError) {
+        if error.isLimit { self = .tooLarge("\(error)") } else { self = .partial("\(error)") }
+    }
+
+    /// The same for a query, which has no status but 200 and 503 (dialects.md 1.3).
+    var asQueryFailure: DCloudError {
+        DCloudError(code, .serviceUnavailable, message, failure: failure)
+    }
+}
+
+extension HTTPResponse.Status {
+    /// 507 (RFC 4918 11.5), which swift-http-types does not name.
+    static let insufficientStorage = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+}

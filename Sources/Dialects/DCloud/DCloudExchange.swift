@@ -1,0 +1,254 @@
+import HTTPTypes
+import MultipartForm
+import Uploads
+
+/// One request in the DCloud Uploader protocol (dialects.md 1).
+///
+/// 1. Nothing is decided on the form as a whole before its end, as fields may follow files.
+/// 2. The first failure is the one reported; parts before it stay committed, later ones are drained.
+/// 3. A plain file never touches a session, unless a segment in the same request has its name (1.4.4).
+struct DCloudExchange: Exchange {
+    /// Fields of the protocol itself, never files whatever their media type (0.4).
+    private static let scalarFields: Set<String> = ["server", "action", "boundary", "MAX_FILE_SIZE"]
+
+    let mount: Mount
+    let body: BodyPlan
+    private let queryFields: [FormURLEncoded.Field]
+    private let session: SessionKey?
+    private(set) var requestFields: [FormField] = []
+    private var rawBoundary: [UInt8]?
+    private var formBytesMax: Int64?
+    private var triedSegments = false
+    private var pending: FilePart?
+    private var files: [StoredPart] = []
+    private(set) var failure: DCloudError?
+    private(set) var plan = Plan.refuse
+
+    /// What the request turned out to be.
+    enum Plan {
+        case query(CanonicalBoundary?)
+        case cancel
+        case upload
+        case refuse
+    }
+
+    /// A file part whose bytes are coming in.
+    private struct FilePart {
+        let name: String
+        let fileName: String
+        let mediaType: String
+        let hasFileName: Bool
+        let bytesMax: Int64
+        let total: Int64?
+    }
+
+    /// A file part whose bytes are stored.
+    private enum StoredPart {
+        case segment(FileProgress, isWhole: Bool)
+        case plain(HeldFile, FileSpec)
+    }
+
+    init(_ request: RequestHead, on mount: Mount) {
+        self.mount = mount
+        queryFields = (try? FormURLEncoded.parse(Array(request.query.utf8))) ?? []
+        var body = BodyPlan.drain
+        var session: SessionKey?
+        var failure: DCloudError?
+        let mediaType = request.contentType.map { MediaType(parsing: $0) }
+        if request.method != .post {
+            failure = .wrongMethod
+        } else if mediaType == .formURLEncoded {
+            body = .urlEncoded
+        } else if mediaType == .multipartForm, let contentType = request.contentType {
+            do throws(MultipartError) {
+                let boundary = try Boundary(contentType: contentType)
+                body = .multipart(boundary)
+                session = CanonicalBoundary(parameter: boundary.bytes).map {
+                    SessionKey(mount: mount.name, principal: mount.principal, id: $0.text)
+                }
+            } catch {
+                failure = .partial("\(error)")
+            }
+        } else {
+            failure = .wrongMediaType
+        }
+        self.body = body
+        self.session = session
+        self.failure = failure
+    }
+
+    /// The progress of the files that segments of this request went to.
+    var touched: [FileProgress] {
+        files.compactMap { file in
+            if case .segment(let progress, _) = file { progress } else { nil }
+        }
+    }
+
+    // MARK: The body
+
+    mutating func partBegins(_ header: PartHeader) -> PartPlan {
+        guard failure == nil, let name = header.name else { return .drain }
+        guard header.isFile(scalarFields: Self.scalarFields) else { return .field }
+        do throws(DCloudError) {
+            let destination = try destination(of: header, name: name)
+            return .file(destination)
+        } catch {
+            failure = error
+            return .drain
+        }
+    }
+
+    private mutating func destination(of header: PartHeader, name: String) throws(DCloudError) -> Destination {
+        let fileName = header.fileName ?? ""
+        let mediaType = header.contentType ?? "application/octet-stream"
+        var file = FilePart(
+            name: name, fileName: fileName, mediaType: mediaType, hasFileName: header.hasFileName,
+            bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max), total: nil)
+        let isNoFileChosen = header.hasFileName && fileName.isEmpty && header.range == nil
+        guard isNoFileChosen || mount.allows(fileName: fileName, mediaType: mediaType) else {
+            throw .refused("this type of file is not allowed")
+        }
+        guard let text = header.range, let session else {
+            pending = file
+            return .whole(bytesMax: file.bytesMax)
+        }
+        triedSegments = true
+        let parameter: RangeParameter
+        do { parameter = try RangeParameter(parsing: text) } catch { throw .partial("\(error)") }
+        guard let range = ByteRange(offset: parameter.start, end: parameter.end) else {
+            throw .partial("the range starts after its end")
+        }
+        if parameter.total > mount.fileBytesMax { throw .tooLarge("at most \(mount.fileBytesMax) bytes") }
+        if range.count > mount.partBytesMax { throw .tooLarge("at most \(mount.partBytesMax) bytes in a segment") }
+        if let formBytesMax, parameter.total > formBytesMax { throw .overFormLimit("at most \(formBytesMax) bytes") }
+        file = FilePart(
+            name: name, fileName: fileName, mediaType: mediaType, hasFileName: header.hasFileName,
+            bytesMax: file.bytesMax, total: parameter.total)
+        pending = file
+        return .segment(session, Self.spec(of: file, total: parameter.total), range)
+    }
+
+    mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {
+        guard failure == nil else { return }
+        requestFields.removeAll { $0.name == field.name }
+        requestFields.append(field)
+        switch field.name {
+        case "boundary": rawBoundary = raw
+        case "MAX_FILE_SIZE": formBytesMax = IntegerField.parse(field.value)
+        case _: break
+        }
+    }
+
+    mutating func fileEnded(_ result: Result<Receipt, UploadError>) {
+        guard let file = pending.take() else { preconditionFailure("no file part was begun") }
+        switch result {
+        case .success(.committed(let progress, let isWhole)):
+            files.append(.segment(progress, isWhole: isWhole))
+        case .success(.held(let held, let count)):
+            // A browser's file input without a choice (dialects.md 0.4).
+            if file.hasFileName, file.fileName.isEmpty, count == 0 { return }
+            files.append(.plain(held, Self.spec(of: file, total: count)))
+        case .failure(.tooLarge) where file.bytesMax == formBytesMax:
+            failure = failure ?? .overFormLimit("at most \(file.bytesMax) bytes")
+        case .failure(let error):
+            failure = failure ?? DCloudError(error)
+        }
+    }
+
+    private static func spec(of file: FilePart, total: Int64) -> FileSpec {
+        FileSpec(
+            field: file.name, fileName: file.fileName, mediaType: file.mediaType,
+            target: FileName.sanitized(file.fileName) ?? FileName.generated(), total: total)
+    }
+
+    // MARK: The end of the request
+
+    mutating func bodyEnded(_ ending: BodyEnding) -> [Command] {
+        switch ending {
+        case .whole: break
+        case .cutOff: failure = failure ?? .partial("the body was cut off")
+        case .malformed(.noDelimiter): failure = failure ?? .noFile("the body has no parts")
+        case .malformed(let error): failure = failure ?? DCloudError(error)
+        }
+        if failure == nil, files.isEmpty, let plan = controlPlan() {
+            self.plan = plan
+            return commands(for: plan)
+        }
+        if failure == nil {
+            if case .urlEncoded = body { failure = .noFile("this is neither a query nor a form with a file") }
+            if files.isEmpty, requestFields.isEmpty { failure = .noFile() }
+        }
+        plan = .upload
+        return uploadCommands()
+    }
+
+    /// A query or a cancellation, which have no files (dialects.md 1.2).
+    private func controlPlan() -> Plan? {
+        guard value("server")?.lowercased() == "uploader" else { return nil }
+        switch value("action")?.lowercased() {
+        case "query":
+            let raw = rawBoundary ?? queryFields.last { $0.name == "boundary" }?.rawValue
+            return .query(raw.flatMap { CanonicalBoundary(fieldValue: $0) })
+        case "cancel" where mount.allowsCancel: return .cancel
+        case _: return nil
+        }
+    }
+
+    /// The value of a field; the body wins over the URL (dialects.md 0.4).
+    private func value(_ name: String) -> String? {
+        (requestFields.last { $0.name == name }?.value ?? queryFields.last { $0.name == name }?.value)
+            .map { $0.trimmingWhiteSpace() }
+    }
+
+    private func commands(for plan: Plan) -> [Command] {
+        switch plan {
+        case .query(let boundary?) where mount.allowsResume: [.describe(key(boundary))]
+        case .cancel:
+            (rawBoundary.flatMap { CanonicalBoundary(fieldValue: $0) }).map { [.cancel(key($0))] } ?? []
+        case .query, .upload, .refuse: []
+        }
+    }
+
+    private func key(_ boundary: CanonicalBoundary) -> SessionKey {
+        SessionKey(mount: mount.name, principal: mount.principal, id: boundary.text)
+    }
+
+    private mutating func uploadCommands() -> [Command] {
+        var commands: [Command] = []
+        var plain: [Command] = []
+        var wholeFields: [String] = []
+        var hasSegments = false
+        for file in files {
+            guard case .segment(let progress, let isWhole) = file else { continue }
+            hasSegments = true
+            if isWhole, !progress.isPublished, !wholeFields.contains(progress.spec.field) {
+                wholeFields.append(progress.spec.field)
+            }
+        }
+        for file in files {
+            guard case .plain(let held, let spec) = file else { continue }
+            if let session, failure == nil, let total = totalOfSegments(like: spec), spec.total <= total {
+                commands.append(.adopt(held, session, spec.with(total: total)))
+                if !wholeFields.contains(spec.field) { wholeFields.append(spec.field) }
+            } else if failure == nil {
+                plain.append(.publishHeld(held, spec))
+            }
+        }
+        let continuesSession = hasSegments || files.isEmpty
+        if let session, continuesSession, !requestFields.isEmpty { commands.append(.store(requestFields, session)) }
+        if let session { commands += wholeFields.map { .publish(session, field: $0) } }
+        commands += plain
+        // The answer needs the session's fields when a file is published, and after an error helps to start anew.
+        if let session, !wholeFields.isEmpty || triedSegments && failure != nil { commands.append(.describe(session)) }
+        return commands
+    }
+
+    /// The total that this request's segments of the same name and file name declare (dialects.md 1.4.4).
+    private func totalOfSegments(like spec: FileSpec) -> Int64? {
+        for case .segment(let progress, _) in files
+        where progress.spec.field == spec.field && progress.spec.fileName == spec.fileName {
+            return progress.spec.total
+        }
+        return nil
+    }
+}

@@ -1,0 +1,60 @@
+import Synchronization
+
+/// A block of memory for the bytes of a body, lent by a pool for as long as a body is read.
+public struct BodyBuffer: ~Copyable {
+    let block: MemoryBlock
+    private let pool: BodyBufferPool
+
+    fileprivate init(_ block: MemoryBlock, of pool: BodyBufferPool) {
+        self.block = block
+        self.pool = pool
+    }
+
+    deinit {
+        pool.giveBack(block)
+    }
+
+    /// Hands the first `count` bytes to a function.
+    public func withBytes<Value>(_ count: Int, _ body: (Span<UInt8>) -> Value) -> Value {
+        unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(block.characters)[..<count])
+            .withMemoryRebound(to: UInt8.self) { buffer in unsafe body(buffer.span) }
+    }
+}
+
+/// Keeps buffers between requests, so that a request costs no mapping of memory.
+public final class BodyBufferPool: Sendable {
+    /// The size of a buffer in bytes: large enough that a write of one costs little beside its bytes.
+    public static let bufferBytes = 256 << 10
+    /// How many unused buffers are kept.
+    private static let idleMax = 16
+
+    private let idle = Mutex<[MemoryBlock]>([])
+
+    /// An empty pool.
+    public init() {}
+
+    /// Lends a buffer.
+    public func lend() -> BodyBuffer {
+        BodyBuffer(idle.withLock { $0.popLast() } ?? MemoryBlock(count: Self.bufferBytes), of: self)
+    }
+
+    fileprivate func giveBack(_ block: MemoryBlock) {
+        idle.withLock { idle in
+            if idle.count < Self.idleMax { idle.append(block) }
+        }
+    }
+}
+
+/// Memory that one request at a time writes to: the pool lends it to one `BodyBuffer`, which can not be copied.
+@safe
+final class MemoryBlock: @unchecked Sendable {
+    let characters: UnsafeMutableBufferPointer<CChar>
+
+    init(count: Int) {
+        unsafe characters = .allocate(capacity: count)
+    }
+
+    deinit {
+        unsafe characters.deallocate()
+    }
+}

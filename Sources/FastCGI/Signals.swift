@@ -1,0 +1,40 @@
+import Glibc
+
+/// The signals of the process: those that end it are waited for by one thread and never interrupt another.
+public enum Signals {
+    static let wakeUp = SIGUSR2
+
+    /// Keeps SIGTERM and SIGINT from all threads that are started later, so that `wait` gets them; a connection that
+    /// breaks while it is written to is an error of the write, not a signal.
+    public static func blockTermination() {
+        var set = termination
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    ///
+    /// - Parameter milliseconds: how long to wait.
+    /// - Returns: the signal's number; `nil` when none came in time.
+    public static func wait(milliseconds: Int) -> CInt? {
+        var set = termination
+        var time = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+        let number = unsafe sigtimedwait(&set, nil, &time)
+        return number > 0 ? number : nil
+    }
+
+    /// A handler that does nothing, without SA_RESTART: it makes a thread's accept(2) return.
+    static func installWakeUp() {
+        var action = sigaction()
+        unsafe action.__sigaction_handler.sa_handler = { _ in }
+        unsafe sigaction(wakeUp, &action, nil)
+    }
+
+    private static var termination: sigset_t {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        unsafe sigaddset(&set, SIGTERM)
+        unsafe sigaddset(&set, SIGINT)
+        return set
+    }
+}

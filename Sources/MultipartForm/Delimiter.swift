@@ -1,0 +1,59 @@
+/// The delimiter CRLF `--` boundary, and the search for it.
+///
+/// It starts with its only CR, since a boundary has none. So where a match breaks off, no other match can have begun in
+/// the bytes that did match, and nothing is looked at twice: the search is linear whatever the input.
+struct Delimiter {
+    /// The delimiter's bytes.
+    let bytes: [UInt8]
+    /// How far the search may move on for each byte at the end of its window (Horspool 1980): to where that byte's
+    /// last occurrence in the delimiter, but for its end, comes to stand.
+    private let shifts: [UInt8]
+
+    init(_ boundary: Boundary) {
+        let bytes = [0x0D, 0x0A, UInt8(ascii: "-"), UInt8(ascii: "-")] + boundary.bytes
+        var shifts = [UInt8](repeating: UInt8(bytes.count), count: 256)
+        for (index, byte) in bytes.dropLast().enumerated() { shifts[Int(byte)] = UInt8(bytes.count - 1 - index) }
+        self.bytes = bytes
+        self.shifts = shifts
+    }
+
+    /// The first place in `block` from `start` where the delimiter stands, or where the block ends within what may
+    /// become one; `matched` is how many of its bytes are there.
+    func search(_ block: Span<UInt8>, from start: Int) -> (offset: Int, matched: Int)? {
+        let pattern = bytes.span
+        let shifts = shifts.span
+        let (count, last) = (pattern.count, pattern.count - 1)
+        let lastByte = pattern[last]
+        var offset = start
+        while offset + last < block.count {
+            let byte = block[offset + last]
+            if byte == lastByte, block[offset] == 0x0D {
+                let matched = matchedPrefix(block, at: offset)
+                if matched == count { return (offset, count) }
+                // The bytes after the first that matched are no CR.
+                offset += matched
+            } else {
+                offset += Int(shifts[Int(byte)])
+            }
+        }
+        while offset < block.count {
+            if block[offset] == 0x0D {
+                let matched = matchedPrefix(block, at: offset)
+                if offset + matched == block.count { return (offset, matched) }
+                offset += matched
+            } else {
+                offset += 1
+            }
+        }
+        return nil
+    }
+
+    /// How many bytes from `offset`, which holds a CR, are those of the delimiter; stops where either ends.
+    private func matchedPrefix(_ block: Span<UInt8>, at offset: Int) -> Int {
+        let pattern = bytes.span
+        let count = min(pattern.count, block.count - offset)
+        var matched = 1
+        while matched < count, block[offset + matched] == pattern[matched] { matched += 1 }
+        return matched
+    }
+}

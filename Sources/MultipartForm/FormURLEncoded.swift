@@ -1,0 +1,54 @@
+/// application/x-www-form-urlencoded, as in form bodies and URL queries (WHATWG URL 5.1).
+public enum FormURLEncoded {
+    /// A field in its two spellings.
+    public struct Field: Hashable, Sendable {
+        /// The name, decoded.
+        public let name: String
+        /// The value, decoded: `+` is a space, `%XX` a byte.
+        public let value: String
+        /// The value as sent.
+        public let rawValue: [UInt8]
+    }
+
+    /// The fields in their order.
+    ///
+    /// - Throws: `tooManyParts`, `fieldTooLarge` or `fieldsTooLarge`.
+    public static func parse(
+        _ bytes: [UInt8], limits: MultipartLimits = MultipartLimits()
+    ) throws(MultipartError) -> [Field] {
+        guard bytes.count <= limits.allFieldBytesMax else { throw .fieldsTooLarge(max: limits.allFieldBytesMax) }
+        var fields: [Field] = []
+        for pair in bytes.split(separator: UInt8(ascii: "&")) {
+            guard fields.count < limits.partsMax else { throw .tooManyParts(max: limits.partsMax) }
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let value = pair[equals...].dropFirst()
+            guard value.count <= limits.fieldBytesMax else { throw .fieldTooLarge(max: limits.fieldBytesMax) }
+            fields.append(
+                Field(name: decode(pair[..<equals]), value: decode(value), rawValue: Array(value)))
+        }
+        return fields
+    }
+
+    private static func decode(_ bytes: ArraySlice<UInt8>) -> String {
+        clientText(decodingPercent(bytes.map { $0 == UInt8(ascii: "+") ? 0x20 : $0 }[...]))
+    }
+
+    /// The bytes with each `%XX` replaced by the byte it stands for; a `%` without two digits stands for itself.
+    public static func decodingPercent(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var decoded: [UInt8] = []
+        decoded.reserveCapacity(bytes.count)
+        var index = bytes.startIndex
+        while index < bytes.endIndex {
+            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.endIndex,
+                let high = bytes[index + 1].hexadecimalValue, let low = bytes[index + 2].hexadecimalValue
+            {
+                decoded.append(high << 4 | low)
+                index += 3
+            } else {
+                decoded.append(bytes[index])
+                index += 1
+            }
+        }
+        return decoded
+    }
+}

@@ -1,0 +1,64 @@
+/// A media type without its parameters, lower case: `multipart/form-data` (RFC 9110 8.3.1).
+public struct MediaType: Hashable, Sendable {
+    /// The type and subtype.
+    public let essence: String
+
+    /// `multipart/form-data` (RFC 7578).
+    public static let multipartForm = MediaType(parsing: "multipart/form-data")
+    /// `application/x-www-form-urlencoded` (WHATWG URL 5).
+    public static let formURLEncoded = MediaType(parsing: "application/x-www-form-urlencoded")
+    /// `text/plain`.
+    public static let plainText = MediaType(parsing: "text/plain")
+
+    /// The media type of a Content-Type field; its parameters are ignored.
+    public init(parsing text: String) {
+        essence = text.prefix { $0 != ";" }.lowercased().trimmingWhiteSpace()
+    }
+}
+
+extension String {
+    /// The string without white space at its ends: space, tab, line feed, carriage return, form feed, vertical tab.
+    public func trimmingWhiteSpace() -> String {
+        let bytes = Array(utf8)
+        let trimmed = bytes[...].trimmingWhiteSpace()
+        return trimmed.count == bytes.count ? self : String(decoding: trimmed, as: UTF8.self)
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// The bytes without white space at their ends.
+    func trimmingWhiteSpace() -> ArraySlice<UInt8> {
+        var slice = self
+        while let first = slice.first, first.isWhiteSpace { slice.removeFirst() }
+        while let last = slice.last, last.isWhiteSpace { slice.removeLast() }
+        return slice
+    }
+}
+
+extension [UInt8] {
+    /// The bytes without white space at their ends.
+    func trimmingWhiteSpace() -> ArraySlice<UInt8> { self[...].trimmingWhiteSpace() }
+}
+
+extension UInt8 {
+    var isWhiteSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
+
+    /// Space or tab.
+    var isBlank: Bool { self == 0x20 || self == 0x09 }
+
+    /// The value of a hexadecimal digit.
+    var hexadecimalValue: UInt8? {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}
+
+/// Text of a client: UTF-8 when it is that, else ISO-8859-1 (dialects.md 0.4).
+func clientText(_ bytes: some Collection<UInt8>) -> String {
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
+    return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+}

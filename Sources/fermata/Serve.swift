@@ -1,0 +1,134 @@
+import ArgumentParser
+import Engine
+import FastCGI
+import Foundation
+import Ledger
+import Logging
+import Responder
+
+/// `fermata serve`: listens, answers, sweeps, and stops in an orderly way.
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Answer the requests of a web server.",
+        discussion: """
+            SIGTERM or SIGINT stops accepting, finishes what runs and exits 0; a second one exits at once.
+            Several processes may serve one state directory.
+            """
+    )
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen: unix:/PATH, 127.0.0.1:PORT, [::1]:PORT, or fd:0 for a socket inherited from a web server.",
+            valueName: "address"), transform: ListenAddress.init(parsing:))
+    var listen = ListenAddress.descriptor(0)
+
+    @Option(help: ArgumentHelp("Permissions of a unix socket, octal.", valueName: "mode"), transform: octalMode)
+    var socketMode: mode_t = 0o660
+
+    @Option(help: ArgumentHelp("Owner of a unix socket.", valueName: "user[:group]"), transform: SocketOwner.init(parsing:))
+    var socketOwner: SocketOwner?
+
+    @Option(help: ArgumentHelp("Directory for the ledger, and for finished files in STATE/files.", valueName: "dir"))
+    var state: String
+
+    @Option(help: "Number of requests that can be received at the same time, 1-\(WorkerPool.workersMax).")
+    var workers = 64
+
+    @Option(help: ArgumentHelp("What the paths of published files are prefixed with in answers.", valueName: "url"))
+    var publicURL = ""
+
+    @Option(
+        help: ArgumentHelp(
+            "Directory below which FERMATA_ROOT may lie; repeatable. STATE/files is always allowed.",
+            valueName: "dir"))
+    var allowRoot: [String] = []
+
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
+        transform: level)
+    var logLevel = Logger.Level.info
+
+    @Option(help: ArgumentHelp("How long requests may go on after SIGTERM.", valueName: "seconds"))
+    var drainSeconds = 30
+
+    /// How often expired sessions are swept, in milliseconds.
+    private static let sweepMilliseconds = 60_000
+
+    func validate() throws {
+        guard (1...WorkerPool.workersMax).contains(workers) else {
+            throw ValidationError("--workers must be between 1 and \(WorkerPool.workersMax)")
+        }
+        guard (0...3600).contains(drainSeconds) else {
+            throw ValidationError("--drain-seconds must be between 0 and 3600")
+        }
+    }
+
+    func run() throws {
+        Signals.blockTermination()
+        let logger = Logger(label: "fermata") { _ in LogfmtHandler(level: logLevel) }
+        let files = state + "/files"
+        do {
+            try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
+        } catch {
+            throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
+        }
+        let ledger: SQLiteLedger
+        do { ledger = try SQLiteLedger(stateDirectory: state) } catch {
+            throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
+        }
+        let engine = Engine(ledger: ledger, now: { Int64(time(nil)) })
+        let report = try engine.recover(boot: try Self.bootIdentifier(), tombstoneSeconds: 15 * 60)
+        logger.info(
+            "recovered",
+            metadata: [
+                "published": "\(report.published)", "segments_lost": "\(report.segmentsLost)",
+                "files_lost": "\(report.filesLost)",
+            ])
+        sweep(engine, logger)
+        let settings = ResponderSettings(allowedRoots: allowRoot, defaultRoot: files, publicURL: publicURL)
+        let responder = Responder(engine, settings: settings, logger: logger)
+        let access = Listener.Access(mode: socketMode, owner: socketOwner)
+        let listener = try Listener.open(listen, access: access)
+        let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }
+        logger.info("serving", metadata: ["listen": "\(listen)", "workers": "\(workers)"])
+        while Signals.wait(milliseconds: Self.sweepMilliseconds) == nil { sweep(engine, logger) }
+        logger.info("stopping")
+        let isDrained = pool.stop(withinSeconds: drainSeconds) { Signals.wait(milliseconds: 0) != nil }
+        logger.info("stopped", metadata: ["drained": "\(isDrained)"])
+        // Threads that wait for a connection hold nothing; the end of the process is the end of them.
+        _ = consume listener
+        Foundation.exit(isDrained ? 0 : 1)
+    }
+
+    private func sweep(_ engine: Engine, _ logger: Logger) {
+        do {
+            let report = try engine.sweep()
+            if report.expired + report.orphans > 0 {
+                logger.info("swept", metadata: ["expired": "\(report.expired)", "orphans": "\(report.orphans)"])
+            }
+        } catch {
+            logger.error("sweep failed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// What Linux calls this run of the machine (random(4)).
+    private static func bootIdentifier() throws -> String {
+        try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// Reads permission bits such as `660`.
+private func octalMode(_ text: String) throws -> mode_t {
+    guard let mode = mode_t(text, radix: 8), mode <= 0o777 else {
+        throw ValidationError("'\(text)' is not an octal mode such as 660")
+    }
+    return mode
+}
+
+/// The level of a log, as `--log-level` takes it.
+private func level(_ text: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: text) else {
+        throw ValidationError("'\(text)' is not trace, debug, info, notice, warning, error or critical")
+    }
+    return level
+}
