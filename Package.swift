@@ -24,7 +24,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
@@ -126,10 +125,6 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(
-            name: "EndToEndTests",
-            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
-            swiftSettings: strict
-        ),
+        .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ]
 )

@@ -1,0 +1,126 @@
+import Foundation
+import Testing
+
+/// An HTTP/1.1 connection to a loopback port that sends exactly the bytes it is told to.
+final class HTTPConnection {
+    /// How long it waits for bytes, in seconds.
+    private static let timeoutSeconds = 60
+
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+
+    /// An answer.
+    struct Answer {
+        let status: Int
+        let fields: [String: String]
+        let body: String
+
+        /// The body as a JSON object.
+        var json: [String: Any] {
+            get throws {
+                try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
+            }
+        }
+    }
+
+    struct Failure: Error {
+        let what: String
+    }
+
+    init(_ port: UInt16) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var timeout = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else { throw Failure(what: "connect") }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Sends all bytes.
+    func send(_ bytes: some ContiguousBytes) throws {
+        try bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count {
+                let count = Glibc.send(
+                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, Int32(MSG_NOSIGNAL))
+                guard count > 0 else { throw Failure(what: "send") }
+                done += count
+            }
+        }
+    }
+
+    /// Sends the head of a POST.
+    func sendHead(
+        _ method: String, _ path: String, _ contentType: String?, length: Int?, _ fields: [String] = []
+    ) throws {
+        var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n"
+        if let contentType { head += "Content-Type: \(contentType)\r\n" }
+        head += length.map { "Content-Length: \($0)\r\n" } ?? "Transfer-Encoding: chunked\r\n"
+        for field in fields { head += field + "\r\n" }
+        try send(Array((head + "\r\n").utf8))
+    }
+
+    /// Posts a body and reads the answer.
+    func post(_ path: String, _ contentType: String?, _ body: [UInt8], _ fields: [String] = []) throws -> Answer {
+        try sendHead("POST", path, contentType, length: body.count, fields)
+        try send(body)
+        return try receive()
+    }
+
+    /// Posts a body in chunks of a size.
+    func postChunked(
+        _ path: String, _ contentType: String, _ body: [UInt8], chunk: Int, _ fields: [String] = []
+    ) throws -> Answer {
+        try sendHead("POST", path, contentType, length: nil, fields)
+        var offset = 0
+        while offset < body.count {
+            let part = body[offset..<min(offset + chunk, body.count)]
+            try send(Array((String(part.count, radix: 16) + "\r\n").utf8) + part + [13, 10])
+            offset += chunk
+        }
+        try send(Array("0\r\n\r\n".utf8))
+        return try receive()
+    }
+
+    /// Reads an answer.
+    func receive() throws -> Answer {
+        while true {
+            if let end = buffer.firstRange(of: Array("\r\n\r\n".utf8)) {
+                let lines = String(decoding: buffer[..<end.lowerBound], as: UTF8.self)
+                    .split(separator: "\r\n", omittingEmptySubsequences: false)
+                var fields: [String: String] = [:]
+                for line in lines.dropFirst() {
+                    let colon = try #require(line.firstIndex(of: ":"))
+                    fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].trimmingCharacters(
+                        in: .whitespaces)
+                }
+                let status = try #require(lines.first?.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+                let length = try #require(fields["content-length"].flatMap { Int($0) })
+                while buffer.count < end.upperBound + length { try fill() }
+                let body = String(decoding: buffer[end.upperBound..<(end.upperBound + length)], as: UTF8.self)
+                buffer.removeFirst(end.upperBound + length)
+                return Answer(status: status, fields: fields, body: body)
+            }
+            try fill()
+        }
+    }
+
+    private func fill() throws {
+        var block = [UInt8](repeating: 0, count: 64 << 10)
+        let count = recv(descriptor, &block, block.count, 0)
+        guard count > 0 else { throw Failure(what: "receive") }
+        buffer += block[..<count]
+    }
+}

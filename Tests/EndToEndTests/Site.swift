@@ -1,0 +1,192 @@
+import Foundation
+import Testing
+
+/// A real nginx with the shipped configuration in front of a real responder, in a temporary directory on a free
+/// loopback port. Both are stopped, by their own process ids, when the site goes.
+final class Site {
+    let directory: URL
+    let port: UInt16
+    private(set) var responder: Process
+    private let nginx: Process
+    private let arguments: [String]
+
+    /// Where finished files appear.
+    var files: URL { directory.appending(path: "state/files") }
+
+    /// - Parameters:
+    ///   - mounts: parameters of further mounts, by their paths; each takes REMOTE_USER from the client's X-Test-User.
+    ///     `DIR` stands for the site's directory.
+    ///   - arguments: of the responder; `DIR` likewise.
+    ///   - prepare: runs in the site's directory before anything is started.
+    init(
+        mounts: [String: [String: String]] = [:], arguments: [String] = [], prepare: (URL) throws -> Void = { _ in }
+    ) throws {
+        let name = "fermata-test-" + UUID().uuidString.prefix(8)
+        directory = URL(fileURLWithPath: "/tmp").appending(path: name)
+        let directory = directory
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        try prepare(directory)
+        let inDirectory = { (text: String) in text.replacingOccurrences(of: "DIR", with: directory.path) }
+        self.arguments = arguments.map(inDirectory)
+        responder = try Self.startResponder(directory, self.arguments)
+        port = try Self.freePort()
+        let configuration = directory.appending(path: "fermata")
+        try Self.copyConfiguration(to: configuration, directory, port)
+        var locations = ""
+        for (path, parameters) in mounts {
+            locations += """
+                location \(path) {
+                    include fermata/fermata_params.conf;
+                    fastcgi_param SCRIPT_NAME \(path);
+                    fastcgi_param FERMATA_DIALECT dcloud;
+                    fastcgi_param FERMATA_PRINCIPAL $http_x_test_user;
+                    \(parameters.map { "fastcgi_param \($0) \"\(inDirectory($1))\";" }.joined(separator: "\n"))
+                    fastcgi_pass fermata;
+                }
+
+                """
+        }
+        try locations.write(
+            to: configuration.appending(path: "locations/test.conf"), atomically: true, encoding: .utf8)
+        let main = """
+            \(geteuid() == 0 ? "user root;" : "")
+            daemon off; worker_processes 1; pid \(directory.path)/nginx.pid; error_log \(directory.path)/nginx.log;
+            events { worker_connections 512; }
+            http {
+                access_log off;
+                client_body_temp_path \(directory.path)/t1; fastcgi_temp_path \(directory.path)/t2;
+                proxy_temp_path \(directory.path)/t3; scgi_temp_path \(directory.path)/t4;
+                uwsgi_temp_path \(directory.path)/t5;
+                include fermata/fermata.conf;
+            }
+            """
+        let mainFile = directory.appending(path: "nginx.conf")
+        try main.write(to: mainFile, atomically: true, encoding: .utf8)
+        nginx = Process()
+        nginx.executableURL = URL(fileURLWithPath: "/usr/sbin/nginx")
+        nginx.arguments = ["-e", directory.path + "/nginx.log", "-c", mainFile.path]
+        try nginx.run()
+        try waitUntilReady()
+    }
+
+    deinit {
+        nginx.terminate()
+        responder.terminate()
+        nginx.waitUntilExit()
+        responder.waitUntilExit()
+        do { try FileManager.default.removeItem(at: directory) } catch { print("left behind: \(directory.path)") }
+    }
+
+    // MARK: The responder
+
+    /// Kills the responder at once.
+    func killResponder() {
+        kill(responder.processIdentifier, SIGKILL)
+        responder.waitUntilExit()
+    }
+
+    /// Starts the responder again after it has ended.
+    func restartResponder() throws {
+        responder = try Self.startResponder(directory, arguments)
+        try waitUntilReady()
+    }
+
+    /// The largest resident set of the responder so far, in bytes.
+    func responderPeakBytes() throws -> Int {
+        let status = try String(
+            contentsOfFile: "/proc/\(responder.processIdentifier)/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+        let kibibytes = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+        return kibibytes * 1024
+    }
+
+    /// What the responder has logged.
+    func responderLog() throws -> String {
+        try String(contentsOf: directory.appending(path: "fermata.log"), encoding: .utf8)
+    }
+
+    private static func startResponder(_ directory: URL, _ arguments: [String]) throws -> Process {
+        let binary = try #require(
+            ProcessInfo.processInfo.environment["FERMATA_BINARY"],
+            "FERMATA_BINARY must name the responder; Tests/run sets it")
+        let log = directory.appending(path: "fermata.log")
+        if !FileManager.default.fileExists(atPath: log.path) {
+            try Data().write(to: log)
+        }
+        let output = try FileHandle(forWritingTo: log)
+        try output.seekToEnd()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: binary)
+        process.arguments =
+            [
+                "serve", "--listen", "unix:\(directory.path)/f.sock", "--state", directory.path + "/state",
+            ] + arguments
+        process.standardError = output
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    private func waitUntilReady() throws {
+        for _ in 0..<200 {
+            try #require(responder.isRunning, "the responder has ended")
+            try #require(nginx.isRunning, "nginx has ended")
+            // While the responder is not there nginx answers 503 itself.
+            if let answer = try? HTTPConnection(port).post("/FileUploader", "application/none", []), answer.status == 415 {
+                return
+            }
+            usleep(25_000)
+        }
+        Issue.record("the site is not ready: \(try responderLog())")
+    }
+
+    private static func copyConfiguration(to folder: URL, _ directory: URL, _ port: UInt16) throws {
+        let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "nginx")
+        try FileManager.default.copyItem(at: shipped, to: folder)
+        let file = folder.appending(path: "fermata.conf")
+        let text = try String(contentsOf: file, encoding: .utf8)
+            .replacingOccurrences(of: "127.0.0.1:8080", with: "127.0.0.1:\(port)")
+            .replacingOccurrences(of: "unix:/run/fermata/fermata.sock", with: "unix:\(directory.path)/f.sock")
+            .replacingOccurrences(
+                of: "include fermata/locations/dcloud.conf;",
+                with: "include fermata/locations/dcloud.conf; include fermata/locations/test.conf;")
+        try text.write(to: file, atomically: true, encoding: .utf8)
+    }
+
+    private static func freePort() throws -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
+            }
+        }
+        try #require(result == 0)
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
+
+/// Runs a program to its end.
+@discardableResult
+func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [program] + arguments
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+}
+
+/// The MD5 of a file, as md5sum has it.
+func md5(_ file: URL) throws -> String {
+    String(try run("md5sum", [file.path]).output.prefix(32))
+}
