@@ -87,7 +87,7 @@ public struct MultipartParser: ~Copyable {
     /// Ends the body.
     ///
     /// - Throws: `noDelimiter` or `truncated` unless the close delimiter has been seen.
-    public consuming func finish() throws(MultipartError) {
+    public func finish() throws(MultipartError) {
         if isComplete { return }
         throw hasSeenDelimiter ? .truncated : .noDelimiter
     }
