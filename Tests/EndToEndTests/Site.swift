@@ -53,7 +53,7 @@ final class Site {
             daemon off; worker_processes 1; pid \(directory.path)/nginx.pid; error_log \(directory.path)/nginx.log;
             events { worker_connections 512; }
             http {
-                access_log off;
+                access_log off; keepalive_requests 1000000;
                 client_body_temp_path \(directory.path)/t1; fastcgi_temp_path \(directory.path)/t2;
                 proxy_temp_path \(directory.path)/t3; scgi_temp_path \(directory.path)/t4;
                 uwsgi_temp_path \(directory.path)/t5;
