@@ -1,0 +1,179 @@
+import Foundation
+import GRDB
+import Testing
+import Uploads
+
+@testable import Ledger
+
+@Suite struct SQLiteLedgerTests {
+    private let directory: String
+    private let ledger: SQLiteLedger
+    private let key = SessionKey(mount: "m", principal: "ann", id: "b")
+    private let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 10)
+
+    init() throws {
+        directory = "/tmp/fermata-ledger-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
+        ledger = try SQLiteLedger(stateDirectory: directory)
+    }
+
+    private func new(
+        _ spec: FileSpec? = nil, key: SessionKey? = nil, staging: String = "s1", expiresAt: Int64 = 1000, now: Int64 = 0
+    ) -> NewFile {
+        NewFile(
+            key: key ?? self.key, spec: spec ?? self.spec, root: "/r", staging: staging, expiresAt: expiresAt, now: now)
+    }
+
+    private func segment(_ offset: Int64, _ end: Int64) throws -> CommittedSegment {
+        CommittedSegment(range: try #require(ByteRange(offset: offset, end: end)), checksum: UInt64(end))
+    }
+
+    private func limits(ranges: Int = 100, expiresAt: Int64 = 1000, durable: Bool = false) -> CommitLimits {
+        CommitLimits(disjointRangesMax: ranges, expiresAt: expiresAt, isDurable: durable)
+    }
+
+    @Test("a reserved file is told to nobody; its first segment opens it")
+    func reserve() throws {
+        let file = try ledger.reserve(new()).file
+        #expect(try ledger.progress(of: key, now: 1)?.files.isEmpty == true)
+        #expect(try ledger.commit(segment(0, 4), to: file, limits: limits()) == Commit(prefix: 4, isWhole: false))
+        #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4, isPublished: false)])
+    }
+
+    @Test("the second to reserve gets the first one's file; another file makes a reserved one give way")
+    func reserveTwice() throws {
+        let first = try ledger.reserve(new()).file
+        #expect(try ledger.reserve(new(staging: "s2")).file == first)
+        let other = FileSpec(field: "f", fileName: "b", mediaType: "t", target: "b", total: 10)
+        let (file, leftovers) = try ledger.reserve(new(other, staging: "s3"))
+        #expect(file.staging == "s3")
+        #expect(leftovers == [Leftover(root: "/r", staging: "s1")])
+        #expect(throws: UploadError.superseded) { try ledger.commit(segment(0, 4), to: first, limits: limits()) }
+    }
+
+    @Test("coverage is a union, in whatever order segments come", arguments: [false, true])
+    func union(durable: Bool) throws {
+        let file = try ledger.reserve(new()).file
+        let limits = limits(durable: durable)
+        #expect(try ledger.commit(segment(6, 10), to: file, limits: limits).prefix == 0)
+        #expect(try ledger.commit(segment(2, 4), to: file, limits: limits).prefix == 0)
+        #expect(try ledger.commit(segment(3, 6), to: file, limits: limits).prefix == 0)
+        #expect(try ledger.commit(segment(0, 1), to: file, limits: limits).prefix == 1)
+        #expect(try ledger.commit(segment(1, 2), to: file, limits: limits) == Commit(prefix: 10, isWhole: true))
+        #expect(try ledger.unpublishedWholeFiles().map(\.id) == [file.id])
+    }
+
+    @Test("one range more than the limit is refused and changes nothing; a gap can still be filled")
+    func tooManyRanges() throws {
+        let file = try ledger.reserve(new()).file
+        let limits = limits(ranges: 2)
+        _ = try ledger.commit(segment(0, 1), to: file, limits: limits)
+        _ = try ledger.commit(segment(2, 3), to: file, limits: limits)
+        #expect(throws: UploadError.tooManyRanges(max: 2)) { try ledger.commit(segment(4, 5), to: file, limits: limits) }
+        #expect(try ledger.commit(segment(1, 2), to: file, limits: limits).prefix == 3)
+        #expect(try ledger.commit(segment(4, 5), to: file, limits: limits).prefix == 3)
+        #expect(try ledger.unpublishedFiles()[0].segments.count == 4)
+    }
+
+    @Test("whether a range holds committed bytes")
+    func overlaps() throws {
+        let file = try ledger.reserve(new()).file
+        _ = try ledger.commit(segment(4, 6), to: file, limits: limits())
+        for (offset, end, expected) in [(0, 4, false), (0, 5, true), (5, 5, false), (5, 10, true), (6, 10, false)] {
+            let range = try #require(ByteRange(offset: Int64(offset), end: Int64(end)))
+            #expect(try ledger.file("f", of: key, overlapping: range, now: 1)?.overlaps == expected)
+        }
+    }
+
+    @Test("sessions are of a mount and a principal, and end when they expire")
+    func isolation() throws {
+        let file = try ledger.reserve(new()).file
+        _ = try ledger.commit(segment(0, 4), to: file, limits: limits(expiresAt: 50))
+        for key in [
+            SessionKey(mount: "m", principal: "bob", id: "b"), SessionKey(mount: "n", principal: "ann", id: "b"),
+        ] {
+            #expect(try ledger.progress(of: key, now: 1) == nil)
+            #expect(try ledger.remove(key).isEmpty)
+        }
+        #expect(try ledger.progress(of: key, now: 49) != nil)
+        #expect(try ledger.progress(of: key, now: 50) == nil)
+        let (again, leftovers) = try ledger.reserve(new(staging: "s2", expiresAt: 90, now: 50))
+        #expect(again.staging == "s2")
+        #expect(leftovers.map(\.staging) == ["s1"])
+    }
+
+    @Test("a published file is a tombstone until its time has run out")
+    func tombstone() throws {
+        let file = try ledger.reserve(new()).file
+        _ = try ledger.commit(segment(0, 10), to: file, limits: limits())
+        try ledger.beginPublishing(file, as: "a[1]", inode: .max)
+        #expect(try ledger.current(file)?.file.phase == .publishing(name: "a[1]", inode: .max))
+        try ledger.finishPublishing(file, as: "a[1]", tombstoneUntil: 20)
+        #expect(try ledger.progress(of: key, now: 19)?.files.map(\.isPublished) == [true])
+        #expect(try ledger.progress(of: key, now: 20)?.files.isEmpty == true)
+        #expect(try ledger.commit(segment(0, 4), to: file, limits: limits()) == Commit(prefix: 10, isWhole: true))
+        #expect(try ledger.unpublishedWholeFiles().isEmpty)
+        #expect(try ledger.removeExpired(now: 5000).isEmpty, "a published file leaves no staging file")
+    }
+
+    @Test("a replacement takes the place of the old file with its first segment")
+    func replace() throws {
+        let old = try ledger.reserve(new()).file
+        _ = try ledger.commit(segment(0, 4), to: old, limits: limits())
+        let other = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 12)
+        let replaced = try ledger.replace(with: new(other, staging: "s2"), segment(0, 3), limits: limits())
+        #expect(replaced.leftovers.map(\.staging) == ["s1"])
+        #expect(replaced.commit.prefix == 3)
+        #expect(throws: UploadError.superseded) { try ledger.commit(segment(4, 8), to: old, limits: limits()) }
+        #expect(throws: UploadError.superseded) { try ledger.beginPublishing(old, as: "a", inode: 1) }
+        #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: other, prefix: 3, isPublished: false)])
+    }
+
+    @Test("fields keep their order and their last value, and need a session")
+    func fields() throws {
+        let fields = [FormField(name: "b", value: "1"), FormField(name: "a", value: "2")]
+        try ledger.store(fields, in: key, expiresAt: 1000, now: 0)
+        #expect(try ledger.progress(of: key, now: 0) == nil)
+        _ = try ledger.reserve(new())
+        try ledger.store(fields, in: key, expiresAt: 1000, now: 0)
+        try ledger.store([FormField(name: "b", value: "3")], in: key, expiresAt: 1000, now: 0)
+        #expect(try ledger.progress(of: key, now: 1)?.fields.map(\.value) == ["3", "2"])
+    }
+
+    @Test("what remains when segments are lost is the union of the others")
+    func drop() throws {
+        let file = try ledger.reserve(new()).file
+        for (offset, end) in [(0, 4), (4, 8), (6, 10)] as [(Int64, Int64)] {
+            _ = try ledger.commit(segment(offset, end), to: file, limits: limits())
+        }
+        try ledger.drop([segment(4, 8)], of: file)
+        #expect(try ledger.current(file)?.commit.prefix == 4)
+        #expect(try ledger.commit(segment(4, 6), to: file, limits: limits()).isWhole)
+    }
+
+    @Test("a ledger is the same when it is opened again")
+    func reopen() throws {
+        let file = try ledger.reserve(new()).file
+        _ = try ledger.commit(segment(0, 4), to: file, limits: limits())
+        try ledger.setVerifiedBoot("boot")
+        let again = try SQLiteLedger(stateDirectory: directory)
+        #expect(try again.verifiedBoot() == "boot")
+        #expect(try again.current(file)?.commit.prefix == 4)
+        #expect(try again.stagingNames() == ["/r": ["s1"]])
+    }
+
+    @Test("what must be durable is committed with a sync, and nothing else is")
+    func synchronous() throws {
+        func level() throws -> Int {
+            try ledger.pool.writeWithoutTransaction { db in
+                try #require(try db.row("PRAGMA synchronous")?[0] as Int?)
+            }
+        }
+        #expect(try level() == 1)
+        let inside: Int = try ledger.write("test", durable: true) { db in
+            try #require(try db.row("PRAGMA synchronous")?[0] as Int?)
+        }
+        #expect(inside == 2)
+        #expect(try level() == 1)
+    }
+}
