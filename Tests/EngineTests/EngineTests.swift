@@ -1,0 +1,254 @@
+import Foundation
+import Ledger
+import Staging
+import Synchronization
+import Testing
+import Uploads
+
+@testable import Engine
+
+/// An engine on a ledger and a root of its own, with a clock that the test sets.
+final class Bench: Sendable {
+    let directory: String
+    let ledger: SQLiteLedger
+    let engine: Engine
+    let clock: Clock
+
+    final class Clock: Sendable {
+        let seconds = Mutex<Int64>(1_000_000)
+    }
+
+    init() throws {
+        directory = "/tmp/fermata-engine-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: directory + "/root", withIntermediateDirectories: true)
+        ledger = try SQLiteLedger(stateDirectory: directory)
+        let clock = Clock()
+        self.clock = clock
+        engine = Engine(ledger: ledger, now: { clock.seconds.withLock { $0 } })
+    }
+
+    deinit {
+        do { try FileManager.default.removeItem(atPath: directory) } catch { print("left behind: \(directory)") }
+    }
+
+    var root: String { directory + "/root" }
+    var mount: Mount { Mount(name: "m", root: root) }
+    let key = SessionKey(mount: "m", principal: "", id: "b")
+    let spec = FileSpec(field: "f", fileName: "a", mediaType: "", target: "a", total: 10)
+
+    func intake() -> Intake { Intake(engine, for: mount) }
+
+    func segment(_ offset: Int64, _ end: Int64) throws -> Destination {
+        .segment(key, spec, try #require(ByteRange(offset: offset, end: end)))
+    }
+
+    /// Receives a segment in one piece.
+    @discardableResult
+    func receive(_ text: String, _ offset: Int64, _ end: Int64) throws -> Receipt {
+        let intake = intake()
+        try intake.begin(segment(offset, end))
+        try intake.write(Array(text.utf8).span)
+        return try intake.end(isCutOff: false)
+    }
+
+    func publish() throws -> Outcome { try intake().perform(.publish(key, field: "f")) }
+    func staged() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: root + "/.fermata") }
+    func content(_ name: String) throws -> String { try String(contentsOfFile: root + "/" + name, encoding: .utf8) }
+    func prefix() throws -> Int64? {
+        try ledger.progress(of: key, now: clock.seconds.withLock { $0 })?.files.first?.prefix
+    }
+    func recover(boot: String = "boot") throws -> RecoveryReport {
+        try engine.recover(boot: boot, tombstoneSeconds: 900)
+    }
+}
+
+@Suite struct EngineTests {
+    private let bench: Bench
+
+    init() throws { bench = try Bench() }
+
+    private func committed(_ prefix: Int64, isWhole: Bool = false) -> Receipt {
+        .committed(FileProgress(spec: bench.spec, prefix: prefix, isPublished: false), isWhole: isWhole)
+    }
+
+    @Test("segments in any order make a file, published once")
+    func publish() throws {
+        #expect(try bench.receive("456789", 4, 10) == committed(0))
+        #expect(try bench.publish() == .done, "not whole yet")
+        #expect(try bench.receive("0123", 0, 4) == committed(10, isWhole: true))
+        let published = Outcome.published(PublishedFile(spec: bench.spec, path: "a"))
+        #expect(try bench.publish() == published)
+        #expect(try bench.publish() == published, "a second time gives the same answer")
+        #expect(try bench.content("a") == "0123456789")
+        #expect(try bench.staged().isEmpty)
+    }
+
+    @Test("a cut-off segment commits what came, in place and over committed bytes alike")
+    func cutOff() throws {
+        for (text, expected) in [("012", 3), ("01", 3), ("01234", 5)] as [(String, Int64)] {
+            let intake = bench.intake()
+            try intake.begin(bench.segment(0, 8))
+            try intake.write(Array(text.utf8).span)
+            #expect(try intake.end(isCutOff: true) == committed(expected))
+        }
+        try bench.receive("56789", 5, 10)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a failed repeat of a committed segment does not touch its bytes", arguments: ["XX", "XXXXXX"])
+    func failedRepeat(text: String) throws {
+        try bench.receive("0123", 0, 4)
+        #expect(throws: UploadError.self) { try bench.receive(text, 0, 4) }
+        try bench.receive("456789", 4, 10)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("one byte more than the range makes it inclusive, within the total only")
+    func inclusive() throws {
+        #expect(try bench.receive("01234", 0, 4) == committed(5))
+        #expect(throws: UploadError.longerThanDeclared(declared: 5)) { try bench.receive("567890", 5, 10) }
+        #expect(try bench.receive("56789", 5, 9) == committed(10, isWhole: true))
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a connection that hangs while another one finishes the file is acknowledged and writes nothing")
+    func overtaken() throws {
+        let hanging = bench.intake()
+        try hanging.begin(bench.segment(0, 10))
+        try hanging.write(Array("012".utf8).span)
+        try bench.receive("0123456789", 0, 10)
+        _ = try bench.publish()
+        try hanging.write(Array("XXXXXXX".utf8).span)
+        #expect(
+            try hanging.end(isCutOff: false)
+                == .committed(FileProgress(spec: bench.spec, prefix: 10, isPublished: true), isWhole: true))
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a connection whose session is cancelled is told so")
+    func cancelled() throws {
+        let hanging = bench.intake()
+        try hanging.begin(bench.segment(0, 10))
+        #expect(try bench.intake().perform(.cancel(bench.key)) == .done)
+        try hanging.write(Array("0123456789".utf8).span)
+        #expect(throws: UploadError.superseded) { try hanging.end(isCutOff: false) }
+        #expect(try bench.staged().isEmpty)
+    }
+
+    @Test("a held file that no command publishes leaves nothing behind")
+    func held() throws {
+        let intake = bench.intake()
+        try intake.begin(.whole(bytesMax: 4))
+        try intake.write(Array("0123".utf8).span)
+        #expect(try intake.end(isCutOff: false) == .held(HeldFile(index: 0), count: 4))
+        try intake.begin(.whole(bytesMax: 4))
+        try intake.write(Array("01234".utf8).span)
+        #expect(throws: UploadError.tooLarge(maxBytes: 4)) { try intake.end(isCutOff: false) }
+        #expect(try bench.staged().isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: bench.root) == [".fermata"])
+    }
+
+    @Test("a name that could leave the root is refused where it meets the file system", arguments: ["../a", "", ".."])
+    func unsafeName(target: String) throws {
+        let intake = bench.intake()
+        try intake.begin(.whole(bytesMax: 4))
+        _ = try intake.end(isCutOff: false)
+        let spec = FileSpec(field: "f", fileName: "", mediaType: "", target: target, total: 0)
+        #expect(throws: UploadError.self) { try intake.perform(.publishHeld(HeldFile(index: 0), spec)) }
+    }
+
+    // MARK: Recovery
+
+    @Test("a file that was whole when the process died is published at the next start")
+    func recoverWhole() throws {
+        try bench.receive("0123456789", 0, 10)
+        #expect(try bench.recover().published == 1)
+        #expect(try bench.content("a") == "0123456789")
+        #expect(try bench.recover() == RecoveryReport())
+    }
+
+    @Test("a process that died while publishing, before or after the rename, has published", arguments: [false, true])
+    func recoverPublishing(isRenamed: Bool) throws {
+        try bench.receive("0123456789", 0, 10)
+        let file = try bench.ledger.unpublishedWholeFiles()[0]
+        let staged = bench.root + "/.fermata/" + file.staging
+        var status = stat()
+        try #require(lstat(staged, &status) == 0)
+        try bench.ledger.beginPublishing(file, as: "a", inode: UInt64(status.st_ino))
+        if isRenamed { try #require(rename(staged, bench.root + "/a") == 0) }
+        #expect(try bench.recover().published == 1)
+        #expect(try bench.content("a") == "0123456789")
+        #expect(try bench.staged().isEmpty)
+        #expect(try bench.ledger.unpublishedWholeFiles().isEmpty)
+    }
+
+    @Test("a client that comes before recovery finds the half-published file finished")
+    func segmentFinishesPublishing() throws {
+        try bench.receive("0123456789", 0, 10)
+        let file = try bench.ledger.unpublishedWholeFiles()[0]
+        try bench.ledger.beginPublishing(file, as: "a", inode: 1)
+        #expect(
+            try bench.receive("456789", 4, 10)
+                == .committed(FileProgress(spec: bench.spec, prefix: 10, isPublished: true), isWhole: true))
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("after an unclean boot only the segments whose bytes are there stay")
+    func recoverBoot() throws {
+        _ = try bench.recover(boot: "first")
+        try bench.receive("0123", 0, 4)
+        try bench.receive("4567", 4, 8)
+        let staged = bench.root + "/.fermata/" + (try bench.staged()[0])
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: staged))
+        try handle.seek(toOffset: 5)
+        try handle.write(contentsOf: Data([0]))
+        #expect(try bench.recover(boot: "first") == RecoveryReport(), "the same boot has lost nothing")
+        #expect(try bench.recover(boot: "second").segmentsLost == 1)
+        #expect(try bench.prefix() == 4)
+        try bench.receive("456789", 4, 10)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a file whose staging file is gone starts anew")
+    func lostStaging() throws {
+        try bench.receive("0123", 0, 4)
+        try FileManager.default.removeItem(atPath: bench.root + "/.fermata/" + (try bench.staged()[0]))
+        try bench.receive("456789", 4, 10)
+        #expect(try bench.prefix() == 0)
+        try bench.receive("0123", 0, 4)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    // MARK: Sweep
+
+    @Test("an expired session goes with its bytes; one that received bytes since does not")
+    func sweep() throws {
+        try bench.receive("0123", 0, 4)
+        bench.clock.seconds.withLock { $0 += 24 * 3600 - 1 }
+        #expect(try bench.engine.sweep().expired == 0)
+        try bench.receive("4", 4, 5)
+        bench.clock.seconds.withLock { $0 += 24 * 3600 - 1 }
+        #expect(try bench.engine.sweep().expired == 0)
+        bench.clock.seconds.withLock { $0 += 1 }
+        #expect(try bench.engine.sweep().expired == 1)
+        #expect(try bench.staged().isEmpty)
+        #expect(try bench.prefix() == nil)
+    }
+
+    @Test("a staging file that no session knows is swept once it is old")
+    func orphans() throws {
+        try bench.receive("0123", 0, 4)
+        try Data().write(to: URL(fileURLWithPath: bench.root + "/.fermata/orphan"))
+        bench.clock.seconds.withLock { $0 = Int64(time(nil)) }
+        #expect(try bench.engine.sweep().orphans == 0)
+        bench.clock.seconds.withLock { $0 += 601 }
+        // The session of the test's first clock has expired by now.
+        #expect(try bench.engine.sweep().orphans == 1)
+        #expect(try bench.staged().isEmpty)
+    }
+}
