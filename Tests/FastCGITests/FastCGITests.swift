@@ -1,0 +1,258 @@
+import Foundation
+import HTTPTypes
+import Synchronization
+import Testing
+
+@testable import FastCGI
+
+/// What the handler saw of a request.
+struct Seen: Equatable {
+    var method: String?
+    var length: Request.ContentLength
+    var user: String?
+    var body: [UInt8] = []
+    var isCutOff = false
+    var areParametersComplete = true
+}
+
+/// Workers on a socket of their own. There is one for all tests, as libfcgi's request to stop is for the whole process.
+final class Server: Sendable {
+    static let shared = Result { try Server() }
+
+    let path: String
+    let seen = Mutex<[String: Seen]>([:])
+    private let pool = Mutex<WorkerPool?>(nil)
+
+    private init() throws {
+        path = "/tmp/fermata-fastcgi-\(getpid()).sock"
+        let listener = try Listener.open(.unix(path: path), access: Listener.Access(mode: 0o600))
+        let buffers = BodyBufferPool()
+        let workers = try WorkerPool(on: listener, workers: 4) { [self] request in
+            var request = request
+            var seen = Seen(
+                method: request.method?.rawValue, length: request.contentLength,
+                user: request.parameter("REMOTE_USER"), areParametersComplete: request.areParametersComplete)
+            let buffer = buffers.lend()
+            reading: while true {
+                let block = request.read(into: buffer)
+                let (count, ends): (Int, Bool)
+                switch block {
+                case .bytes(let bytes): (count, ends) = (bytes, false)
+                case .last(let bytes): (count, ends) = (bytes, true)
+                case .cutOff(let bytes):
+                    (count, ends) = (bytes, true)
+                    seen.isCutOff = true
+                }
+                buffer.withBytes(count) { span in
+                    for index in span.indices { seen.body.append(span[index]) }
+                }
+                if ends { break reading }
+            }
+            let id = request.parameter("TEST_ID") ?? ""
+            let result = seen
+            self.seen.withLock { $0[id] = result }
+            if request.parameter("TEST_SLOW") != nil { usleep(400_000) }
+            if request.parameter("TEST_SILENT") != nil { return }
+            request.send(.ok, [.contentType: "text/plain"], body: Array("hello".utf8))
+        }
+        pool.withLock { $0 = workers }
+        keepOpen(listener)
+    }
+
+    func stop(seconds: Int) throws -> Bool {
+        try #require(pool.withLock { $0 }).stop(withinSeconds: seconds) { false }
+    }
+
+    /// What the handler saw, as soon as it has.
+    func seen(_ id: String) throws -> Seen {
+        for _ in 0..<400 {
+            if let seen = seen.withLock({ $0[id] }) { return seen }
+            usleep(10_000)
+        }
+        throw POSIXError(.ETIMEDOUT)
+    }
+}
+
+/// Holds a listener to the end of the process.
+private func keepOpen(_ listener: consuming Listener) {
+    final class Box {
+        let listener: Listener
+        init(_ listener: consuming Listener) { self.listener = listener }
+    }
+    _ = Unmanaged.passRetained(Box(listener))
+}
+
+@Suite(.serialized, .timeLimit(.minutes(1)))
+struct FastCGITests {
+    private let server: Server
+    private let id = UUID().uuidString
+
+    init() throws { server = try Server.shared.get() }
+
+    private func parameters(_ more: [String: String] = [:]) -> [String: String] {
+        ["REQUEST_METHOD": "POST", "TEST_ID": id].merging(more) { $1 }
+    }
+
+    @Test("an answer is a CGI response with its length")
+    func answer() throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["REMOTE_USER": "ann", "HTTP_REMOTE_USER": "mallory"]))
+        client.body([])
+        #expect(try client.receive() == "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
+        #expect(try server.seen(id).user == "ann", "header fields of the client are no parameters of the server")
+        #expect(try server.seen(id).method == "POST")
+    }
+
+    @Test(
+        "an empty or absent CONTENT_LENGTH means to read to the end",
+        arguments: [(nil, .unknown), ("", .unknown), ("5", .known(5)), ("-5", .malformed), ("5x", .malformed)]
+            as [(String?, Request.ContentLength)])
+    func contentLength(text: String?, expected: Request.ContentLength) throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(text.map { ["CONTENT_LENGTH": $0] } ?? [:]))
+        client.body(Array("01".utf8))
+        client.body(Array("234".utf8))
+        client.body([])
+        _ = try client.receive()
+        let seen = try server.seen(id)
+        #expect(seen.length == expected)
+        #expect(seen.body == Array("01234".utf8))
+        #expect(!seen.isCutOff)
+    }
+
+    @Test("a connection that breaks is no end, with and without a length", arguments: ["10", "", nil])
+    func cutOff(length: String?) throws {
+        do {
+            let client = try FastCGIClient(server.path)
+            client.begin(parameters(length.map { ["CONTENT_LENGTH": $0] } ?? [:]))
+            client.body(Array("0123".utf8))
+        }
+        let seen = try server.seen(id)
+        #expect(seen.isCutOff)
+        #expect(seen.body == Array("0123".utf8), "what came is handed on")
+    }
+
+    @Test("a body of another length than announced is cut off", arguments: ["4", "6"])
+    func wrongLength(length: String) throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["CONTENT_LENGTH": length]))
+        client.body(Array("01234".utf8))
+        client.body([])
+        _ = try client.receive()
+        #expect(try server.seen(id).isCutOff)
+    }
+
+    @Test("a body larger than the buffer, in records of every size", arguments: [1000, 65_535])
+    func large(recordBytes: Int) throws {
+        let body = (0..<700_000).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 2) }
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters())
+        var rest = body[...]
+        while !rest.isEmpty {
+            client.body(Array(rest.prefix(recordBytes)))
+            rest = rest.dropFirst(recordBytes)
+        }
+        client.body([])
+        _ = try client.receive()
+        #expect(try server.seen(id).body == body)
+    }
+
+    @Test("a connection can carry one request after the other")
+    func keptConnection() throws {
+        let client = try FastCGIClient(server.path)
+        for number in 0..<3 {
+            client.begin(parameters(["TEST_ID": "\(id)\(number)"]), keepsConnection: true)
+            client.body([UInt8(number)])
+            client.body([])
+            #expect(try client.receive().hasSuffix("hello"))
+            #expect(try server.seen("\(id)\(number)").body == [UInt8(number)])
+        }
+    }
+
+    @Test("too many or too large parameters are noticed")
+    func parameterLimits() throws {
+        for more in [
+            Dictionary(uniqueKeysWithValues: (0..<600).map { ("P\($0)", "x") }),
+            ["LARGE": String(repeating: "x", count: 300_000)],
+        ] {
+            let client = try FastCGIClient(server.path)
+            client.begin(parameters(more))
+            client.body([])
+            _ = try client.receive()
+        }
+        #expect(try server.seen("").areParametersComplete == false)
+    }
+
+    @Test("a stop finishes the request that runs, and only that")
+    func stop() throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["TEST_SLOW": "1"]))
+        client.body([])
+        _ = try server.seen(id)
+        #expect(try server.stop(seconds: 5))
+        #expect(try client.receive().hasSuffix("hello"))
+    }
+}
+
+@Suite struct ListenerTests {
+    private let path = "/tmp/fermata-listener-\(UUID().uuidString.prefix(8)).sock"
+
+    @Test(
+        "addresses",
+        arguments: [
+            ("unix:/a/b", .unix(path: "/a/b")), ("/a", .unix(path: "/a")), ("fd:0", .descriptor(0)),
+            ("127.0.0.1:9000", .loopback(host: "127.0.0.1", port: 9000)),
+            ("localhost:1", .loopback(host: "127.0.0.1", port: 1)), ("[::1]:9000", .loopback(host: "::1", port: 9000)),
+        ] as [(String, ListenAddress)])
+    func addresses(text: String, expected: ListenAddress) throws {
+        #expect(try ListenAddress(parsing: text) == expected)
+    }
+
+    @Test(
+        "addresses that are refused",
+        arguments: ["", "x", "0.0.0.0:9000", "10.0.0.1:80", "[::]:80", "127.0.0.1:0", "127.0.0.1:70000", "fd:x", "fd:-1"])
+    func refused(text: String) {
+        #expect(throws: ListenAddress.Invalid.self) { try ListenAddress(parsing: text) }
+    }
+
+    @Test("a socket has its mode, and goes with its listener")
+    func mode() throws {
+        do {
+            let listener = try Listener.open(.unix(path: path), access: Listener.Access(mode: 0o640))
+            let attributes = try FileManager.default.attributesOfItem(atPath: path)
+            #expect(attributes[.posixPermissions] as? Int == 0o640)
+            _ = listener.descriptor
+        }
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test("a socket in use is left alone, a dead one is replaced, another file is not")
+    func inUse() throws {
+        let first = try Listener.open(.unix(path: path), access: Listener.Access())
+        #expect(throws: Listener.Failure.self) { _ = try Listener.open(.unix(path: path), access: Listener.Access()) }
+        _ = first.descriptor
+        _ = consume first
+        let dead = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(dead, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(bound == 0)
+        close(dead)
+        _ = try Listener.open(.unix(path: path), access: Listener.Access())
+        try Data().write(to: URL(fileURLWithPath: path))
+        #expect(throws: Listener.Failure.self) { _ = try Listener.open(.unix(path: path), access: Listener.Access()) }
+        try FileManager.default.removeItem(atPath: path)
+    }
+
+    @Test("a descriptor that is no listening socket is refused")
+    func noSocket() throws {
+        let file = open("/dev/null", O_RDONLY)
+        defer { close(file) }
+        #expect(throws: Listener.Failure.self) { _ = try Listener.open(.descriptor(file), access: Listener.Access()) }
+    }
+}
