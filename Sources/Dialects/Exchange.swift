@@ -17,7 +17,11 @@ public struct RequestHead: Sendable {
 
     /// The head of a request.
     public init(
-        method: HTTPRequest.Method, pathInfo: String, query: String, contentType: String?, contentLength: Int64?
+        method: HTTPRequest.Method,
+        pathInfo: String,
+        query: String,
+        contentType: String?,
+        contentLength: Int64?
     ) {
         self.method = method
         self.pathInfo = pathInfo
@@ -91,7 +95,11 @@ public struct Answer: Sendable {
     public let failure: StorageFailure?
 
     init(
-        _ status: HTTPResponse.Status, _ json: JSON, type: String, code: String, failure: StorageFailure? = nil,
+        _ status: HTTPResponse.Status,
+        _ json: JSON,
+        type: String,
+        code: String,
+        failure: StorageFailure? = nil,
         allow: String? = nil
     ) {
         self.status = status

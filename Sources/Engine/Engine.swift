@@ -28,11 +28,11 @@ public struct Engine: Sendable {
         }
     }
 
-    /// Removes staging files that nobody needs any more.
-    func remove(_ leftovers: [Leftover]) throws(UploadError) {
+    /// Removes staging files that nobody needs any more. One that can not be removed now is an orphan, and a later sweep
+    /// takes it: what has been committed does not fail for it.
+    func discard(_ leftovers: [Leftover]) {
         for leftover in leftovers {
-            let area = try area(leftover.root)
-            try staged { () throws(StagingError) in try area.remove(leftover.staging) }
+            try? area(leftover.root).remove(leftover.staging)
         }
     }
 }

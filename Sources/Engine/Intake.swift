@@ -90,7 +90,7 @@ public final class Intake {
         case .describe(let key):
             return .described(try ledger.progress(of: key, now: now))
         case .cancel(let key):
-            try engine.remove(try ledger.remove(key))
+            engine.discard(try ledger.remove(key))
             return .done
         case .store(let fields, let key):
             try ledger.store(fields, in: key, expiresAt: now + mount.idleSeconds, now: now)

@@ -63,7 +63,9 @@ extension Engine {
 
     /// Tells the truth of a file without a staging name: it is published, about to be, or gone.
     private func settle(
-        _ file: StoredFile, in area: borrowing StagingArea, _ tombstoneSeconds: Int64
+        _ file: StoredFile,
+        in area: borrowing StagingArea,
+        _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
         guard let (file, _) = try ledger.current(file) else { throw .superseded }
         switch file.phase {
@@ -77,7 +79,10 @@ extension Engine {
     }
 
     private func finish(
-        _ file: StoredFile, as name: String, in area: borrowing StagingArea, _ tombstoneSeconds: Int64
+        _ file: StoredFile,
+        as name: String,
+        in area: borrowing StagingArea,
+        _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
         try staged { () throws(StagingError) in try area.syncRoot() }
         try ledger.finishPublishing(file, as: name, tombstoneUntil: now() + tombstoneSeconds)
@@ -86,7 +91,9 @@ extension Engine {
 
     /// Offers free names until one is taken up.
     private func name(
-        like target: String, in area: borrowing StagingArea, _ takeUp: (String) throws(UploadError) -> Bool
+        like target: String,
+        in area: borrowing StagingArea,
+        _ takeUp: (String) throws(UploadError) -> Bool
     ) throws(UploadError) -> String {
         let target = try safe(target)
         for _ in 0..<namesTriedMax {

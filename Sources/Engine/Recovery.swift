@@ -51,7 +51,9 @@ extension Engine {
     }
 
     private func verify(
-        _ file: StoredFile, _ segments: [CommittedSegment], _ report: inout RecoveryReport
+        _ file: StoredFile,
+        _ segments: [CommittedSegment],
+        _ report: inout RecoveryReport
     ) throws(UploadError) {
         let area = try area(file.root)
         guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
@@ -75,7 +77,7 @@ extension Engine {
     public func sweep() throws(UploadError) -> SweepReport {
         var report = SweepReport()
         let leftovers = try ledger.removeExpired(now: now())
-        try remove(leftovers)
+        discard(leftovers)
         report.expired = leftovers.count
         // Names are listed before the ledger is asked, so that a file named in between counts as known.
         // A root that the administrator has removed has nothing to sweep.

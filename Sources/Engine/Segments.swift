@@ -39,7 +39,11 @@ extension Intake {
         for _ in 0..<Self.lookUpsMax {
             guard
                 let (file, overlaps) = try engine.ledger.file(
-                    segment.spec.field, of: segment.key, overlapping: segment.range, now: engine.now())
+                    segment.spec.field,
+                    of: segment.key,
+                    overlapping: segment.range,
+                    now: engine.now()
+                )
             else {
                 if let reception = try startFile(segment, in: area) { return .receive(reception) }
                 continue
@@ -70,10 +74,11 @@ extension Intake {
         let file: StoredFile
         do {
             let reserved = try engine.ledger.reserve(new)
-            try engine.remove(reserved.leftovers)
+            engine.discard(reserved.leftovers)
             file = reserved.file
         } catch {
-            do { try area.remove(new.staging) } catch { /* The sweep will; the ledger's error matters more. */  }
+            // What can not be removed now is an orphan for the sweep; the ledger's error is the one that matters.
+            try? area.remove(new.staging)
             throw error
         }
         guard file.staging == new.staging else {
@@ -86,7 +91,10 @@ extension Intake {
 
     /// Opens the file of a further segment; `nil` when it has moved on since it was looked up.
     private func receive(
-        _ segment: Segment, into file: StoredFile, aside: Bool, in area: borrowing StagingArea
+        _ segment: Segment,
+        into file: StoredFile,
+        aside: Bool,
+        in area: borrowing StagingArea
     ) throws(UploadError) -> Reception? {
         let range = segment.range
         if aside {
@@ -103,17 +111,24 @@ extension Intake {
 
     /// Makes the file that takes another's place once this segment is committed.
     private func receiveReplacement(
-        _ segment: Segment, in area: borrowing StagingArea
+        _ segment: Segment,
+        in area: borrowing StagingArea
     ) throws(UploadError) -> Reception {
         let staging = try reservedFile(segment.spec.total, in: area)
         let range = segment.range
         return Reception(
-            .replacement(newFile(segment)), into: staging, base: range.offset, countMax: range.count)
+            .replacement(newFile(segment)),
+            into: staging,
+            base: range.offset,
+            countMax: range.count
+        )
     }
 
     /// Commits the bytes that a reception has written.
     func commit(
-        _ reception: consuming Reception, of segment: Segment, checksum: UInt64
+        _ reception: consuming Reception,
+        of segment: Segment,
+        checksum: UInt64
     ) throws(UploadError) -> Receipt {
         guard let range = ByteRange(offset: segment.range.offset, count: reception.count) else {
             preconditionFailure("a segment ends where its file ends")
@@ -122,7 +137,8 @@ extension Intake {
         let limits = CommitLimits(
             disjointRangesMax: mount.disjointRangesMax,
             expiresAt: engine.now() + mount.idleSeconds,
-            isDurable: mount.durability == .segment)
+            isDurable: mount.durability == .segment
+        )
         switch reception.purpose {
         case .inPlace(let file):
             // A sealed file has all of its bytes, or has made way for another.
@@ -147,10 +163,11 @@ extension Intake {
             do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
             do {
                 let replaced = try engine.ledger.replace(with: new, committed, limits: limits)
-                try engine.remove(replaced.leftovers)
+                engine.discard(replaced.leftovers)
                 return receipt(for: replaced.file, replaced.commit)
             } catch {
-                do { try area.remove(new.staging) } catch { /* The sweep will; the ledger's error matters more. */  }
+                // As above.
+                try? area.remove(new.staging)
                 throw error
             }
         case .whole:
@@ -190,7 +207,12 @@ extension Intake {
     private func newFile(_ segment: Segment) -> NewFile {
         let now = engine.now()
         return NewFile(
-            key: segment.key, spec: segment.spec, root: mount.root, staging: StagingArea.makeName(),
-            expiresAt: now + mount.idleSeconds, now: now)
+            key: segment.key,
+            spec: segment.spec,
+            root: mount.root,
+            staging: StagingArea.makeName(),
+            expiresAt: now + mount.idleSeconds,
+            now: now
+        )
     }
 }

@@ -69,7 +69,8 @@ public struct Listener: ~Copyable {
         guard result == 0, isListening == 1 else {
             throw Failure(
                 description: "descriptor \(number) is not a listening socket: start Fermata from a web server or "
-                    + "spawn-fcgi, or give --listen an address")
+                    + "spawn-fcgi, or give --listen an address"
+            )
         }
         return Listener(descriptor: number, socketFile: nil)
     }

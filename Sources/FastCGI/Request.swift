@@ -106,7 +106,8 @@ public struct Request: ~Copyable {
     public mutating func read(into buffer: borrowing BodyBuffer) -> Block {
         let wanted = BodyBufferPool.bufferBytes
         let count = unsafe Int(
-            FCGX_GetStr(buffer.block.characters.baseAddress, CInt(wanted), connection.pointee.in))
+            FCGX_GetStr(buffer.block.characters.baseAddress, CInt(wanted), connection.pointee.in)
+        )
         received += Int64(count)
         if count == wanted { return .bytes(count) }
         // A short read is the end of the body or of the connection; only the stream's error tells which.

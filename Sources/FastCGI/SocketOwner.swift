@@ -16,7 +16,9 @@ public struct SocketOwner: Hashable, Sendable {
     /// Reads `user` or `user:group`, by name.
     public init(parsing text: String) throws(Invalid) {
         let names = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let entry = unsafe getpwnam(names[0]) else { throw Invalid(description: "there is no user '\(names[0])'") }
+        guard let entry = unsafe getpwnam(names[0]) else {
+            throw Invalid(description: "there is no user '\(names[0])'")
+        }
         user = unsafe entry.pointee.pw_uid
         if names.count == 1 {
             group = nil

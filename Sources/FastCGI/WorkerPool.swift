@@ -32,7 +32,9 @@ public final class WorkerPool: Sendable {
     ///
     /// - Parameter handler: sees one request through; called on several threads at once.
     public init(
-        on listener: borrowing Listener, workers: Int, handler: @escaping @Sendable (consuming Request) -> Void
+        on listener: borrowing Listener,
+        workers: Int,
+        handler: @escaping @Sendable (consuming Request) -> Void
     ) throws(Failure) {
         precondition((1...Self.workersMax).contains(workers))
         descriptor = listener.descriptor
@@ -50,12 +52,15 @@ public final class WorkerPool: Sendable {
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(self).toOpaque()
         let code = unsafe pthread_create(
-            &thread, &attributes,
+            &thread,
+            &attributes,
             { context in
                 guard let context = unsafe context else { return nil }
                 unsafe Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().work()
                 return nil
-            }, context)
+            },
+            context
+        )
         guard code == 0 else {
             unsafe Unmanaged<WorkerPool>.fromOpaque(context).release()
             throw Failure(description: "a worker thread can not be started: \(Errno(rawValue: code))")

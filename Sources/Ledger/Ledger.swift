@@ -15,7 +15,10 @@ public protocol Ledger: Sendable {
 
     /// The file of a session under a field name, and whether bytes of `range` are committed in it.
     func file(
-        _ field: String, of key: SessionKey, overlapping range: ByteRange, now: Int64
+        _ field: String,
+        of key: SessionKey,
+        overlapping range: ByteRange,
+        now: Int64
     ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)?
 
     /// Makes a file without committed bytes, or returns the one that another request made first.
@@ -28,7 +31,9 @@ public protocol Ledger: Sendable {
 
     /// Puts a new file, with its first segment, in the place of the one that the session has under its field name.
     func replace(
-        with file: NewFile, _ segment: CommittedSegment, limits: CommitLimits
+        with file: NewFile,
+        _ segment: CommittedSegment,
+        limits: CommitLimits
     ) throws(UploadError) -> (file: StoredFile, commit: Commit, leftovers: [Leftover])
 
     /// Notes, durably, that a whole and synced file is about to be renamed.

@@ -39,7 +39,8 @@ extension Database {
     func session(_ key: SessionKey, now: Int64) throws -> Int64? {
         try row(
             "SELECT id FROM session WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ?",
-            [key.mount, key.principal, key.id, now])?[0]
+            [key.mount, key.principal, key.id, now]
+        )?[0]
     }
 
     /// The file of a session under a field name, unless its tombstone has run out.
@@ -48,7 +49,8 @@ extension Database {
             """
             SELECT \(fileColumns) FROM file
             WHERE session = ? AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
-            """, [session, field, now]
+            """,
+            [session, field, now]
         ).map(StoredFile.init(row:))
     }
 
@@ -75,7 +77,9 @@ extension Database {
             """
             SELECT start, "end" FROM range WHERE file = :file AND start <= :end
             AND start >= ifnull((SELECT max(start) FROM range WHERE file = :file AND start < :start), 0)
-            """, ["file": file, "start": range.offset, "end": range.end])
+            """,
+            ["file": file, "start": range.offset, "end": range.end]
+        )
         return Coverage(rows.compactMap { ByteRange(offset: $0[0], end: $0[1]) }.filter(range.touches))
     }
 }

@@ -22,13 +22,16 @@ extension SQLiteLedger {
                 """
                 SELECT file.root, file.staging FROM file JOIN session ON session.id = file.session
                 WHERE session.expiresAt <= ? AND file.phase < ?
-                """, [now, PhaseCode.publishing.rawValue]
+                """,
+                [now, PhaseCode.publishing.rawValue]
             ).map { Leftover(root: $0[0], staging: $0[1]) }
             try db.run(
                 """
                 DELETE FROM session WHERE expiresAt <= ?
                 AND NOT EXISTS (SELECT 1 FROM file WHERE session = session.id AND phase = ?)
-                """, [now, PhaseCode.publishing.rawValue])
+                """,
+                [now, PhaseCode.publishing.rawValue]
+            )
             return leftovers
         }
     }
@@ -39,7 +42,8 @@ extension SQLiteLedger {
                 """
                 SELECT \(fileColumns) FROM file WHERE phase = ? OR (phase = ? AND total =
                     ifnull((SELECT "end" FROM range WHERE file = file.id AND start = 0), 0))
-                """, [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue]
+                """,
+                [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue]
             ).map(StoredFile.init(row:))
         }
     }
@@ -47,11 +51,13 @@ extension SQLiteLedger {
     public func unpublishedFiles() throws(UploadError) -> [(file: StoredFile, segments: [CommittedSegment])] {
         try read("list unpublished files") { db in
             try db.rows(
-                "SELECT \(fileColumns) FROM file WHERE phase < ?", [PhaseCode.publishing.rawValue]
+                "SELECT \(fileColumns) FROM file WHERE phase < ?",
+                [PhaseCode.publishing.rawValue]
             ).map { row in
                 let file = try StoredFile(row: row)
                 let segments = try db.rows(
-                    "SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start", [file.id]
+                    "SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start",
+                    [file.id]
                 ).compactMap { row -> CommittedSegment? in
                     guard let range = ByteRange(offset: row[0], end: row[1]) else { return nil }
                     return CommittedSegment(range: range, checksum: UInt64(bitPattern: row[2] as Int64))
@@ -66,15 +72,19 @@ extension SQLiteLedger {
             for segment in lost {
                 try db.run(
                     "DELETE FROM segment WHERE file = ? AND start = ? AND \"end\" = ? AND checksum = ?",
-                    [file.id, segment.range.offset, segment.range.end, Int64(bitPattern: segment.checksum)])
+                    [file.id, segment.range.offset, segment.range.end, Int64(bitPattern: segment.checksum)]
+                )
             }
             let coverage = Coverage(
                 try db.rows("SELECT start, \"end\" FROM segment WHERE file = ? ORDER BY start", [file.id])
-                    .compactMap { ByteRange(offset: $0[0], end: $0[1]) })
+                    .compactMap { ByteRange(offset: $0[0], end: $0[1]) }
+            )
             try db.run("DELETE FROM range WHERE file = ?", [file.id])
             for range in coverage.ranges {
                 try db.run(
-                    "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)", [file.id, range.offset, range.end])
+                    "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)",
+                    [file.id, range.offset, range.end]
+                )
             }
             try db.run("UPDATE file SET rangeCount = ? WHERE id = ?", [coverage.ranges.count, file.id])
         }
@@ -85,7 +95,9 @@ extension SQLiteLedger {
             var names: [String: Set<String>] = [:]
             for row in try db.rows("SELECT path FROM root") { names[row[0], default: []] = [] }
             let rows = try db.rows(
-                "SELECT root, staging FROM file WHERE phase < ?", [PhaseCode.published.rawValue])
+                "SELECT root, staging FROM file WHERE phase < ?",
+                [PhaseCode.published.rawValue]
+            )
             for row in rows { names[row[0], default: []].insert(row[1]) }
             return names
         }
@@ -110,7 +122,8 @@ extension Database {
             """
             SELECT file.root, file.staging FROM file JOIN session ON session.id = file.session
             WHERE mount = ? AND principal = ? AND key = ? AND phase < \(PhaseCode.published.rawValue)
-            """, arguments
+            """,
+            arguments
         ).map { Leftover(root: $0[0], staging: $0[1]) }
         try run("DELETE FROM session WHERE mount = ? AND principal = ? AND key = ?", arguments)
         return leftovers

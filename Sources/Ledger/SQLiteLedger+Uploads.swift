@@ -11,7 +11,8 @@ extension SQLiteLedger {
                 """
                 SELECT \(fileColumns) FROM file WHERE session = ? AND phase > 0
                 AND (tombstoneUntil IS NULL OR tombstoneUntil > ?) ORDER BY id
-                """, [session, now]
+                """,
+                [session, now]
             ).map { row in
                 let file = try StoredFile(row: row)
                 if case .published = file.phase {
@@ -26,7 +27,10 @@ extension SQLiteLedger {
     }
 
     public func file(
-        _ field: String, of key: SessionKey, overlapping range: ByteRange, now: Int64
+        _ field: String,
+        of key: SessionKey,
+        overlapping range: ByteRange,
+        now: Int64
     ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)? {
         try read("look up file") { db in
             guard let session = try db.session(key, now: now), let file = try db.file(field, in: session, now: now)
@@ -48,7 +52,9 @@ extension SQLiteLedger {
     }
 
     public func commit(
-        _ segment: CommittedSegment, to file: StoredFile, limits: CommitLimits
+        _ segment: CommittedSegment,
+        to file: StoredFile,
+        limits: CommitLimits
     ) throws(UploadError) -> Commit {
         try write("commit segment", durable: limits.isDurable) { db in
             guard let current = try db.current(file) else { throw UploadError.superseded }
@@ -59,13 +65,16 @@ extension SQLiteLedger {
             let isWhole = try db.add(segment, to: current, limits)
             try db.run(
                 "UPDATE session SET expiresAt = ? WHERE id = (SELECT session FROM file WHERE id = ?)",
-                [limits.expiresAt, file.id])
+                [limits.expiresAt, file.id]
+            )
             return isWhole
         }
     }
 
     public func replace(
-        with new: NewFile, _ segment: CommittedSegment, limits: CommitLimits
+        with new: NewFile,
+        _ segment: CommittedSegment,
+        limits: CommitLimits
     ) throws(UploadError) -> (file: StoredFile, commit: Commit, leftovers: [Leftover]) {
         try write("replace file", durable: limits.isDurable) { db in
             var leftovers: [Leftover] = []
@@ -96,7 +105,8 @@ extension SQLiteLedger {
                 [
                     PhaseCode.publishing.rawValue, name, Int64(bitPattern: inode), file.id, file.staging,
                     PhaseCode.published.rawValue,
-                ])
+                ]
+            )
             guard db.changesCount == 1 else { throw UploadError.superseded }
         }
     }
@@ -105,14 +115,18 @@ extension SQLiteLedger {
         try write("finish publishing", durable: true) { db in
             try db.run(
                 "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
-                [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging])
+                [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]
+            )
             try db.run("DELETE FROM range WHERE file = ?", [file.id])
             try db.run("DELETE FROM segment WHERE file = ?", [file.id])
         }
     }
 
     public func store(
-        _ fields: [FormField], in key: SessionKey, expiresAt: Int64, now: Int64
+        _ fields: [FormField],
+        in key: SessionKey,
+        expiresAt: Int64,
+        now: Int64
     ) throws(UploadError) {
         try write("store fields") { db in
             guard let session = try db.session(key, now: now) else { return }
@@ -121,7 +135,9 @@ extension SQLiteLedger {
                     """
                     INSERT INTO field (session, name, value) VALUES (?, ?, ?)
                     ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
-                    """, [session, field.name, field.value])
+                    """,
+                    [session, field.name, field.value]
+                )
             }
             try db.run("UPDATE session SET expiresAt = ? WHERE id = ?", [expiresAt, session])
         }
@@ -136,7 +152,8 @@ extension Database {
         leftovers += try removeSession(key)
         try run(
             "INSERT INTO session (mount, principal, key, expiresAt) VALUES (?, ?, ?, ?)",
-            [key.mount, key.principal, key.id, new.expiresAt])
+            [key.mount, key.principal, key.id, new.expiresAt]
+        )
         return lastInsertedRowID
     }
 
@@ -157,12 +174,18 @@ extension Database {
             [
                 session, spec.field, spec.fileName, spec.mediaType, spec.target, spec.total, new.root,
                 new.staging, phase.rawValue,
-            ])
+            ]
+        )
         guard let id: Int64 = row?[0] else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }
         try run("DELETE FROM range WHERE file = ?", [id])
         try run("DELETE FROM segment WHERE file = ?", [id])
         return StoredFile(
-            id: id, spec: spec, root: new.root, staging: new.staging, phase: phase == .reserved ? .reserved : .open)
+            id: id,
+            spec: spec,
+            root: new.root,
+            staging: new.staging,
+            phase: phase == .reserved ? .reserved : .open
+        )
     }
 
     /// Merges a segment into a file's coverage, which makes the file open.
@@ -175,7 +198,8 @@ extension Database {
             }
             try run(
                 "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)",
-                [id, merge.inserted.offset, merge.inserted.end])
+                [id, merge.inserted.offset, merge.inserted.end]
+            )
             if merge.removed.isEmpty {
                 try run("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ?", [id])
                 let count: Int = try row("SELECT rangeCount FROM file WHERE id = ?", [id])?[0] ?? 0
@@ -189,7 +213,8 @@ extension Database {
         if !range.isEmpty {
             try run(
                 "INSERT OR REPLACE INTO segment (file, start, \"end\", checksum) VALUES (?, ?, ?, ?)",
-                [id, range.offset, range.end, Int64(bitPattern: segment.checksum)])
+                [id, range.offset, range.end, Int64(bitPattern: segment.checksum)]
+            )
         }
         if file.phase == .reserved {
             try run("UPDATE file SET phase = ? WHERE id = ?", [PhaseCode.open.rawValue, id])

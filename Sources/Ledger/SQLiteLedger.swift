@@ -29,7 +29,9 @@ public struct SQLiteLedger: Ledger {
 
     /// One transaction. With `durable`, it is on disk when the call returns.
     func write<Value>(
-        _ operation: String, durable: Bool = false, _ body: (Database) throws -> Value
+        _ operation: String,
+        durable: Bool = false,
+        _ body: (Database) throws -> Value
     ) throws(UploadError) -> Value {
         do {
             return try pool.writeWithoutTransaction { db in

@@ -69,7 +69,8 @@ enum Schema {
                         onlyRow INTEGER PRIMARY KEY CHECK (onlyRow = 1),
                         boot TEXT NOT NULL
                     ) STRICT;
-                    """)
+                    """
+            )
         }
         return migrator
     }

@@ -14,7 +14,8 @@ public enum FormURLEncoded {
     ///
     /// - Throws: `tooManyParts`, `fieldTooLarge` or `fieldsTooLarge`.
     public static func parse(
-        _ bytes: [UInt8], limits: MultipartLimits = MultipartLimits()
+        _ bytes: [UInt8],
+        limits: MultipartLimits = MultipartLimits()
     ) throws(MultipartError) -> [Field] {
         guard bytes.count <= limits.allFieldBytesMax else { throw .fieldsTooLarge(max: limits.allFieldBytesMax) }
         var fields: [Field] = []
@@ -24,7 +25,8 @@ public enum FormURLEncoded {
             let value = pair[equals...].dropFirst()
             guard value.count <= limits.fieldBytesMax else { throw .fieldTooLarge(max: limits.fieldBytesMax) }
             fields.append(
-                Field(name: decode(pair[..<equals]), value: decode(value), rawValue: Array(value)))
+                Field(name: decode(pair[..<equals]), value: decode(value), rawValue: Array(value))
+            )
         }
         return fields
     }

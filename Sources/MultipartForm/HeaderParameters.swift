@@ -31,7 +31,9 @@ struct HeaderParameters {
 
     /// Takes bytes up to a separator, which is dropped; stops before `barrier`, which is left.
     private static func take(
-        _ rest: inout ArraySlice<UInt8>, until separator: UInt8, orBefore barrier: UInt8? = nil
+        _ rest: inout ArraySlice<UInt8>,
+        until separator: UInt8,
+        orBefore barrier: UInt8? = nil
     ) -> ArraySlice<UInt8> {
         let end = rest.firstIndex { $0 == separator || $0 == barrier } ?? rest.endIndex
         let taken = rest[..<end]

@@ -64,7 +64,8 @@ public struct MultipartParser: ~Copyable {
     ///
     /// - Throws: `tooManyParts` or `partHeaderTooLarge`; the parser is of no use after that.
     public mutating func parse<Consumer: PartConsumer & ~Copyable>(
-        _ block: Span<UInt8>, _ consumer: inout Consumer
+        _ block: Span<UInt8>,
+        _ consumer: inout Consumer
     ) throws(MultipartError) {
         var offset = 0
         while offset < block.count {
@@ -96,7 +97,10 @@ public struct MultipartParser: ~Copyable {
 
     /// Searches the block for a delimiter, handing on what stands before it.
     private mutating func scan<Consumer: PartConsumer & ~Copyable>(
-        _ block: Span<UInt8>, from start: Int, _ content: Content, _ consumer: inout Consumer
+        _ block: Span<UInt8>,
+        from start: Int,
+        _ content: Content,
+        _ consumer: inout Consumer
     ) -> Int {
         let found = delimiter.search(block, from: start)
         let end = found?.offset ?? block.count
@@ -108,7 +112,11 @@ public struct MultipartParser: ~Copyable {
 
     /// Goes on with a match that a block's end, or the body's start, has cut.
     private mutating func resume<Consumer: PartConsumer & ~Copyable>(
-        _ block: Span<UInt8>, at start: Int, _ content: Content, matched: Int, _ consumer: inout Consumer
+        _ block: Span<UInt8>,
+        at start: Int,
+        _ content: Content,
+        matched: Int,
+        _ consumer: inout Consumer
     ) -> Int {
         var (offset, matched) = (start, matched)
         while offset < block.count, matched < delimiter.bytes.count, block[offset] == delimiter.bytes[matched] {
@@ -130,7 +138,9 @@ public struct MultipartParser: ~Copyable {
 
     /// Hands on, as data, what was held for a delimiter.
     private mutating func replay<Consumer: PartConsumer & ~Copyable>(
-        _ content: Content, delimiterBytes: Int, _ consumer: inout Consumer
+        _ content: Content,
+        delimiterBytes: Int,
+        _ consumer: inout Consumer
     ) {
         if case .data = content {
             consumer.partBytes(delimiter.bytes.span.extracting(0..<delimiterBytes))
@@ -143,7 +153,9 @@ public struct MultipartParser: ~Copyable {
 
     /// Takes a byte behind a delimiter; false when it was none, and the byte is to be read as content.
     private mutating func takeTail<Consumer: PartConsumer & ~Copyable>(
-        _ byte: UInt8, _ content: Content, _ consumer: inout Consumer
+        _ byte: UInt8,
+        _ content: Content,
+        _ consumer: inout Consumer
     ) throws(MultipartError) -> Bool {
         switch (tail.last, byte) {
         case (UInt8(ascii: "-"), UInt8(ascii: "-")):
@@ -169,7 +181,8 @@ public struct MultipartParser: ~Copyable {
     }
 
     private mutating func endPart<Consumer: PartConsumer & ~Copyable>(
-        _ content: Content, _ consumer: inout Consumer
+        _ content: Content,
+        _ consumer: inout Consumer
     ) {
         hasSeenDelimiter = true
         tail.removeAll(keepingCapacity: true)
@@ -179,7 +192,8 @@ public struct MultipartParser: ~Copyable {
     // MARK: Headers
 
     private mutating func takeHeader<Consumer: PartConsumer & ~Copyable>(
-        _ byte: UInt8, _ consumer: inout Consumer
+        _ byte: UInt8,
+        _ consumer: inout Consumer
     ) throws(MultipartError) {
         header.append(byte)
         guard byte == 0x0A, header.count == 2 ? header[0] == 0x0D : endsInBlankLine else {

@@ -92,7 +92,8 @@ public enum FileName {
     /// The last component after `/` or `\`; `nil` when that is empty, `.`, `..` or holds a control character.
     public static func sanitized(_ original: String) -> String? {
         let component = original.unicodeScalars.split(
-            omittingEmptySubsequences: false, whereSeparator: { $0 == "/" || $0 == "\\" }
+            omittingEmptySubsequences: false,
+            whereSeparator: { $0 == "/" || $0 == "\\" }
         ).last.map(String.init)
         guard let name = component, !["", ".", ".."].contains(name) else { return nil }
         guard !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return nil }

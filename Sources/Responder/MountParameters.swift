@@ -42,13 +42,18 @@ struct MountParameters {
             throw MountError(description: "FERMATA_DIALECT '\(dialectName)' is unknown: use one of \(names)")
         }
         self.dialect = dialect
+        // A principal that is set but empty stays empty: REMOTE_USER may be a name that nobody has checked.
         var mount = Mount(
             name: Self.value("FERMATA_MOUNT", request) ?? request.parameter("SCRIPT_NAME") ?? "",
             principal: request.parameter("FERMATA_PRINCIPAL") ?? request.parameter("REMOTE_USER") ?? "",
-            root: try Self.root(Self.value("FERMATA_ROOT", request), settings))
+            root: try Self.root(Self.value("FERMATA_ROOT", request), settings)
+        )
         mount.publicURL = settings.publicURL
         func set<Value>(
-            _ name: String, _ path: WritableKeyPath<Mount, Value>, _ form: String, _ parse: (String) -> Value?
+            _ name: String,
+            _ path: WritableKeyPath<Mount, Value>,
+            _ form: String,
+            _ parse: (String) -> Value?
         ) throws(MountError) {
             guard let text = Self.value(name, request) else { return }
             guard let value = parse(text) else {

@@ -9,8 +9,9 @@ import Uploads
 /// Answers requests: from the web server's parameters to the mount, from the body through parser, dialect and engine to
 /// the answer, on the thread that calls it.
 public struct Responder: Sendable {
-    /// How much of a body is read for nothing, so that a client that is still sending sees the answer, in bytes.
-    public static let drainBytesMax: Int64 = 1 << 40
+    /// How much of a body is read for nothing, so that a client that is still sending sees the answer, in bytes; one that
+    /// sends more finds its connection closed.
+    public static let drainBytesMax: Int64 = 4 << 30
 
     private let engine: Engine
     private let settings: ResponderSettings
@@ -44,7 +45,13 @@ public struct Responder: Sendable {
         }
         var bytes: Int64 = 0
         let answer = Self.answer(
-            &request, head, parameters, Intake(engine, for: parameters.mount), buffers, &bytes)
+            &request,
+            head,
+            parameters,
+            Intake(engine, for: parameters.mount),
+            buffers,
+            &bytes
+        )
         let isHeard = request.send(answer.status, answer.fields, body: answer.body)
         log(parameters, head, answer, bytes: bytes, isHeard: isHeard, since: start)
     }
@@ -53,8 +60,10 @@ public struct Responder: Sendable {
         .contentType: "application/json; charset=utf-8", .cacheControl: "no-store",
     ]
     /// Before the mount is known there is no dialect to answer in: members of all of them.
-    private static let misconfiguredBody = Array(
-        #"{"result":"ERROR","code":500,"message":"The upload service is not configured; see its log","#.utf8)
+    private static let misconfiguredBody =
+        Array(
+            #"{"result":"ERROR","code":500,"message":"The upload service is not configured; see its log","#.utf8
+        )
         + Array(#""error":"InternalError","detail":"The upload service is not configured; see its log"}"#.utf8)
 
     private static func head(_ request: borrowing Request) throws(MountError) -> RequestHead {
@@ -69,15 +78,23 @@ public struct Responder: Sendable {
         }
         let contentType = request.parameter("CONTENT_TYPE").flatMap { $0.isEmpty ? nil : $0 }
         return RequestHead(
-            method: method, pathInfo: request.parameter("PATH_INFO") ?? "",
-            query: request.parameter("QUERY_STRING") ?? "", contentType: contentType, contentLength: length)
+            method: method,
+            pathInfo: request.parameter("PATH_INFO") ?? "",
+            query: request.parameter("QUERY_STRING") ?? "",
+            contentType: contentType,
+            contentLength: length
+        )
     }
 
     // MARK: The body
 
     private static func answer(
-        _ request: inout Request, _ head: RequestHead, _ parameters: MountParameters, _ intake: Intake,
-        _ buffers: BodyBufferPool, _ bytes: inout Int64
+        _ request: inout Request,
+        _ head: RequestHead,
+        _ parameters: MountParameters,
+        _ intake: Intake,
+        _ buffers: BodyBufferPool,
+        _ bytes: inout Int64
     ) -> Answer {
         var exchange = parameters.dialect.exchange(for: head, on: parameters.mount)
         let buffer = buffers.lend()
@@ -99,8 +116,11 @@ public struct Responder: Sendable {
     }
 
     private static func readForm(
-        _ request: inout Request, _ boundary: Boundary, _ reader: inout FormReader,
-        _ buffer: borrowing BodyBuffer, _ bytes: inout Int64
+        _ request: inout Request,
+        _ boundary: Boundary,
+        _ reader: inout FormReader,
+        _ buffer: borrowing BodyBuffer,
+        _ bytes: inout Int64
     ) -> BodyEnding {
         var parser = MultipartParser(boundary: boundary)
         var failure: MultipartError?
@@ -133,7 +153,9 @@ public struct Responder: Sendable {
     }
 
     private static func readFields(
-        _ request: inout Request, _ exchange: inout any Exchange, _ buffer: borrowing BodyBuffer,
+        _ request: inout Request,
+        _ exchange: inout any Exchange,
+        _ buffer: borrowing BodyBuffer,
         _ bytes: inout Int64
     ) -> BodyEnding {
         let limits = MultipartLimits()
@@ -166,7 +188,9 @@ public struct Responder: Sendable {
 
     /// Reads the rest of a body for nothing; false when it was cut off.
     private static func drain(
-        _ request: inout Request, _ buffer: borrowing BodyBuffer, _ bytes: inout Int64
+        _ request: inout Request,
+        _ buffer: borrowing BodyBuffer,
+        _ bytes: inout Int64
     ) -> Bool {
         var drained: Int64 = 0
         while drained < drainBytesMax {
@@ -185,7 +209,11 @@ public struct Responder: Sendable {
     // MARK: The log
 
     private func log(
-        _ parameters: MountParameters, _ head: RequestHead, _ answer: Answer, bytes: Int64, isHeard: Bool,
+        _ parameters: MountParameters,
+        _ head: RequestHead,
+        _ answer: Answer,
+        bytes: Int64,
+        isHeard: Bool,
         since start: ContinuousClock.Instant
     ) {
         let microseconds = Int((ContinuousClock.now - start) / .microseconds(1))

@@ -28,7 +28,8 @@ public enum StagingError: Error, Hashable, Sendable {
 extension Errno {
     /// Runs a system call on behalf of `operation`.
     static func wrap<Result>(
-        _ operation: String, _ body: () throws(Errno) -> Result
+        _ operation: String,
+        _ body: () throws(Errno) -> Result
     ) throws(StagingError) -> Result {
         do { return try body() } catch { throw .system(operation: operation, errno: error) }
     }

@@ -65,8 +65,8 @@ public struct StagingFile: ~Copyable {
             } catch .notSupported {
                 // Without fallocate(2) the file is sparse, and a full disk shows at the write.
             } catch {
-                // A failed call may keep the blocks it got.
-                do { try truncate(file, to: 0) } catch { /* The failure that matters is thrown below. */  }
+                // A failed call may keep the blocks it got; if they can not be given back now, closing the file does it.
+                try? truncate(file, to: 0)
                 throw .system(operation: "preallocate \(total) bytes", errno: error)
             }
         }
@@ -155,7 +155,9 @@ public struct StagingFile: ~Copyable {
 
     /// Moves the sealed file from its staging name to `newName` in the root; false when that name is taken.
     public func publish(
-        _ name: String, as newName: String, in area: borrowing StagingArea
+        _ name: String,
+        as newName: String,
+        in area: borrowing StagingArea
     ) throws(StagingError) -> Bool {
         do {
             try renameExclusively(name, in: area.folder, to: newName, in: area.root)
@@ -169,7 +171,8 @@ public struct StagingFile: ~Copyable {
 
     /// Names the sealed anonymous file `newName` in the root; false when that name is taken.
     public func publishAnonymous(
-        as newName: String, in area: borrowing StagingArea
+        as newName: String,
+        in area: borrowing StagingArea
     ) throws(StagingError) -> Bool {
         do {
             try linkAnonymous(file, in: area.root, as: newName)

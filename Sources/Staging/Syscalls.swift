@@ -53,7 +53,10 @@ func unlink(_ name: String, in directory: CInt) throws(Errno) {
 
 /// renameat2(2) that never replaces.
 func renameExclusively(
-    _ name: String, in directory: CInt, to newName: String, in newDirectory: CInt
+    _ name: String,
+    in directory: CInt,
+    to newName: String,
+    in newDirectory: CInt
 ) throws(Errno) {
     try call { unsafe cposix_rename_exclusive(directory, name, newDirectory, newName) }
 }
@@ -87,7 +90,11 @@ func read(into block: inout [UInt8], count: Int, from file: CInt, at offset: Int
 
 /// copy_file_range(2), once: it may copy less than it was asked for.
 func copyRange(
-    from source: CInt, at sourceOffset: Int64, to target: CInt, at targetOffset: Int64, count: Int
+    from source: CInt,
+    at sourceOffset: Int64,
+    to target: CInt,
+    at targetOffset: Int64,
+    count: Int
 ) throws(Errno) -> Int {
     try call { cposix_copy_range(source, sourceOffset, target, targetOffset, count) }
 }

@@ -19,13 +19,19 @@ struct Serve: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Where to listen: unix:/PATH, 127.0.0.1:PORT, [::1]:PORT, or fd:0 for a socket inherited from a web server.",
-            valueName: "address"), transform: ListenAddress.init(parsing:))
+            valueName: "address"
+        ),
+        transform: ListenAddress.init(parsing:)
+    )
     var listen = ListenAddress.descriptor(0)
 
     @Option(help: ArgumentHelp("Permissions of a unix socket, octal.", valueName: "mode"), transform: octalMode)
     var socketMode: mode_t = 0o660
 
-    @Option(help: ArgumentHelp("Owner of a unix socket.", valueName: "user[:group]"), transform: SocketOwner.init(parsing:))
+    @Option(
+        help: ArgumentHelp("Owner of a unix socket.", valueName: "user[:group]"),
+        transform: SocketOwner.init(parsing:)
+    )
     var socketOwner: SocketOwner?
 
     @Option(help: ArgumentHelp("Directory for the ledger, and for finished files in STATE/files.", valueName: "dir"))
@@ -40,11 +46,15 @@ struct Serve: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Directory below which FERMATA_ROOT may lie; repeatable. STATE/files is always allowed.",
-            valueName: "dir"))
+            valueName: "dir"
+        )
+    )
     var allowRoot: [String] = []
 
-    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
-        transform: level)
+    @Option(
+        help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
+        transform: level
+    )
     var logLevel = Logger.Level.info
 
     @Option(help: ArgumentHelp("How long requests may go on after SIGTERM.", valueName: "seconds"))
@@ -71,18 +81,15 @@ struct Serve: ParsableCommand {
         } catch {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
-        let ledger: SQLiteLedger
-        do { ledger = try SQLiteLedger(stateDirectory: state) } catch {
-            throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
-        }
-        let engine = Engine(ledger: ledger, now: { Int64(time(nil)) })
+        let engine = Engine(ledger: try openLedger(), now: { Int64(time(nil)) })
         let report = try engine.recover(boot: try Self.bootIdentifier(), tombstoneSeconds: 15 * 60)
         logger.info(
             "recovered",
             metadata: [
                 "published": "\(report.published)", "segments_lost": "\(report.segmentsLost)",
                 "files_lost": "\(report.filesLost)",
-            ])
+            ]
+        )
         sweep(engine, logger)
         let settings = ResponderSettings(allowedRoots: allowRoot, defaultRoot: files, publicURL: publicURL)
         let responder = Responder(engine, settings: settings, logger: logger)
@@ -97,6 +104,15 @@ struct Serve: ParsableCommand {
         // Threads that wait for a connection hold nothing; the end of the process is the end of them.
         _ = consume listener
         Foundation.exit(isDrained ? 0 : 1)
+    }
+
+    /// Opens the ledger, which names principals and so is for this user alone.
+    private func openLedger() throws -> SQLiteLedger {
+        let mask = umask(0o077)
+        defer { umask(mask) }
+        do { return try SQLiteLedger(stateDirectory: state) } catch {
+            throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
+        }
     }
 
     private func sweep(_ engine: Engine, _ logger: Logger) {

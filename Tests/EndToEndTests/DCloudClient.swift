@@ -21,8 +21,12 @@ struct DCloudClient {
         }
 
         static func file(
-            _ bytes: [UInt8], range: String? = nil, name: String = "file", fileName: String? = "ten.bin",
-            type: String? = "application/octet-stream", disposition: String = "form-data"
+            _ bytes: [UInt8],
+            range: String? = nil,
+            name: String = "file",
+            fileName: String? = "ten.bin",
+            type: String? = "application/octet-stream",
+            disposition: String = "form-data"
         ) -> Part {
             var line = #"Content-Disposition: \#(disposition); name="\#(name)""#
             if let fileName { line += #"; filename="\#(fileName)""# }
@@ -47,7 +51,12 @@ struct DCloudClient {
     }
 
     /// Posts a segment of the text `0123456789` or another.
-    func segment(_ range: String, _ text: String, name: String = "file", fileName: String = "ten.bin") throws
+    func segment(
+        _ range: String,
+        _ text: String,
+        name: String = "file",
+        fileName: String = "ten.bin"
+    ) throws
         -> HTTPConnection.Answer
     {
         try upload(.file(Array(text.utf8), range: range, name: name, fileName: fileName))
@@ -57,7 +66,11 @@ struct DCloudClient {
     func query(_ boundary: String? = nil) throws -> HTTPConnection.Answer {
         let body = "server=uploader&action=query&boundary=\(boundary ?? self.boundary)"
         return try HTTPConnection(site.port).post(
-            path, "application/x-www-form-urlencoded", Array(body.utf8), fields)
+            path,
+            "application/x-www-form-urlencoded",
+            Array(body.utf8),
+            fields
+        )
     }
 
     /// The next byte that the server wants of a file; 0 when it does not know the file.

@@ -18,7 +18,8 @@ struct DCloudErrorTests {
                 "/wrong": ["FERMATA_MAX_FILE": "many"], "/holes": ["FERMATA_MAX_RANGES": "3"],
                 "/part": ["FERMATA_MAX_PART": "8"], "/synced": ["FERMATA_DURABILITY": "segment"],
                 "/html": ["FERMATA_ANSWER_TYPE": "html"],
-            ], arguments: ["--allow-root", "DIR/other", "--public-url", "https://files.example/"]
+            ],
+            arguments: ["--allow-root", "DIR/other", "--public-url", "https://files.example/"]
         ) { directory in
             let blocked = directory.appending(path: "other/blocked")
             try FileManager.default.createDirectory(at: blocked, withIntermediateDirectories: true)
@@ -34,7 +35,11 @@ struct DCloudErrorTests {
         return client
     }
 
-    private func post(_ contentType: String?, _ body: String, _ path: String = "/FileUploader/") throws
+    private func post(
+        _ contentType: String?,
+        _ body: String,
+        _ path: String = "/FileUploader/"
+    ) throws
         -> HTTPConnection.Answer
     {
         try HTTPConnection(site.port).post(path, contentType, Array(body.utf8))
@@ -66,7 +71,8 @@ struct DCloudErrorTests {
 
     @Test(
         "a query is one in any spelling of its words, and on any path below the mount",
-        arguments: ["/FileUploader", "/FileUploader/", "/FileUploader/servlet/Uploader?x=1"])
+        arguments: ["/FileUploader", "/FileUploader/", "/FileUploader/servlet/Uploader?x=1"]
+    )
     func spelling(path: String) throws {
         let answer = try post(form + "; charset=UTF-8", "boundary=+b+&action=QUERY&server=Uploader", path)
         #expect(answer.status == 200)
@@ -80,7 +86,10 @@ struct DCloudErrorTests {
         var other = client
         other.boundary = "another"
         let multipart = try other.upload(
-            .field("server", "uploader"), .field("action", "query"), .field("boundary", client.boundary))
+            .field("server", "uploader"),
+            .field("action", "query"),
+            .field("boundary", client.boundary)
+        )
         #expect(multipart.body == expected)
         let url = "/FileUploader/?server=uploader&action=query&boundary=\(client.boundary)"
         #expect(try post(form, "", url).body == expected)
@@ -88,11 +97,13 @@ struct DCloudErrorTests {
 
     @Test(
         "a query without a usable boundary is told that resuming is not supported",
-        arguments: ["", "&boundary=", "&boundary=%20", "&boundary=" + String(repeating: "b", count: 201)])
+        arguments: ["", "&boundary=", "&boundary=%20", "&boundary=" + String(repeating: "b", count: 201)]
+    )
     func unusableBoundary(rest: String) throws {
         #expect(
             try post(form, "server=uploader&action=query" + rest).body
-                == #"{"protocol":"uploader","support":false,"boundary":"","file":[],"data":[]}"#)
+                == #"{"protocol":"uploader","support":false,"boundary":"","file":[],"data":[]}"#
+        )
     }
 
     @Test("a mount can turn resuming off")
@@ -128,7 +139,8 @@ struct DCloudErrorTests {
             ("0-4/10", "012"), ("0-4/10", "012345"), ("0-4/10", "XXXXXXXXXXXXXX"), ("6-10/10", "67890"),
             ("4-2/10", ""), ("4-12/10", "456789ab"), ("4-/10", "4"), ("-4/10", "4"), ("0-4", "0123"),
             ("0-4/10/", "0123"), ("0-99999999999999999999/10", "0"), ("a-b/c", ""), ("+0-4/10", "0123"),
-        ])
+        ]
+    )
     func wrongRange(range: String, text: String) throws {
         _ = try client.segment("0-4/10", "0123")
         try client.segment(range, text).expectError(422, 4003)
@@ -306,7 +318,8 @@ struct DCloudErrorTests {
     @Test("the first failure is reported, and parts before it stay committed")
     func firstFailure() throws {
         try client.upload(
-            .file(Array("0123".utf8), range: "0-4/10", name: "a"), .file([1], range: "nonsense", name: "b"),
+            .file(Array("0123".utf8), range: "0-4/10", name: "a"),
+            .file([1], range: "nonsense", name: "b"),
             .file([1], range: "0-9/9", name: "c")
         ).expectError(422, 4003)
         #expect(try client.wanted("a") == 4)
@@ -325,7 +338,10 @@ struct DCloudErrorTests {
 
     // MARK: Configuration, design.md 4
 
-    @Test("a mount that is configured wrongly is a 500 and one line in the log", arguments: ["/outside", "/escape", "/wrong"])
+    @Test(
+        "a mount that is configured wrongly is a 500 and one line in the log",
+        arguments: ["/outside", "/escape", "/wrong"]
+    )
     func misconfigured(path: String) throws {
         #expect(try at(path).upload(.file([1])).status == 500)
         let lines = try site.responderLog().split(separator: "\n").filter { $0.contains("can not be served") }

@@ -24,15 +24,18 @@ struct DCloudVectorTests {
         #expect("server=uploader&action=query&boundary=----TestBoundary01".utf8.count == 56)
         #expect(
             try client.query().body
-                == #"{"protocol":"uploader","support":true,"boundary":"----TestBoundary01","file":[],"data":[]}"#)
+                == #"{"protocol":"uploader","support":true,"boundary":"----TestBoundary01","file":[],"data":[]}"#
+        )
         let first = DCloudClient.Part.file(Array("0123".utf8), range: "0-4/10")
         #expect(client.body([first]).count == 175)
         let entry = #"{"name":"file","range":"0-4","size":10,"complete":false}"#
         #expect(
-            try client.upload(first).body == #"{"result":"OK","code":0,"message":"Success","file":[\#(entry)]}"#)
+            try client.upload(first).body == #"{"result":"OK","code":0,"message":"Success","file":[\#(entry)]}"#
+        )
         #expect(
             try client.query().body
-                == #"{"protocol":"uploader","support":true,"boundary":"----TestBoundary01","file":[\#(entry)],"data":[]}"#)
+                == #"{"protocol":"uploader","support":true,"boundary":"----TestBoundary01","file":[\#(entry)],"data":[]}"#
+        )
         let second = DCloudClient.Part.file(Array("456789".utf8), range: "4-10/10")
         #expect(client.body([second]).count == 178)
         let answer = try client.upload(second)
@@ -41,7 +44,8 @@ struct DCloudVectorTests {
                 == #"{"result":"OK","code":0,"message":"Success","#
                 + #""file":[{"name":"file","range":"0-10","size":10,"complete":true}],"#
                 + #""error":"0","strings":{},"files":{"file":{"name":"ten.bin","url":"ten.bin","#
-                + #""type":"application/octet-stream","size":10}}}"#)
+                + #""type":"application/octet-stream","size":10}}}"#
+        )
         #expect(try md5(site.files.appending(path: "ten.bin")) == ten)
     }
 
@@ -90,7 +94,8 @@ struct DCloudVectorTests {
         let answer = try client.query("nobody")
         #expect(answer.status == 200)
         #expect(
-            answer.body == #"{"protocol":"uploader","support":true,"boundary":"nobody","file":[],"data":[]}"#)
+            answer.body == #"{"protocol":"uploader","support":true,"boundary":"nobody","file":[],"data":[]}"#
+        )
     }
 
     @Test("8: a boundary with plus signs is the same raw and encoded")
@@ -131,8 +136,11 @@ struct DCloudVectorTests {
     @Test("11: two files and two fields, one of them last: strings holds both")
     func vector11() throws {
         let answer = try client.upload(
-            .field("uid", "28044202"), .file([1, 2], name: "a", fileName: "a.bin"),
-            .file([3], name: "b", fileName: "b.bin"), .field("last", "ünï"))
+            .field("uid", "28044202"),
+            .file([1, 2], name: "a", fileName: "a.bin"),
+            .file([3], name: "b", fileName: "b.bin"),
+            .field("last", "ünï")
+        )
         let strings = try #require(try answer.json["strings"] as? [String: String])
         #expect(strings == ["uid": "28044202", "last": "ünï"])
         #expect(try answer.published("a")["size"] as? Int == 2)
@@ -142,7 +150,8 @@ struct DCloudVectorTests {
     @Test("12: the disposition type may be attachments")
     func vector12() throws {
         let answer = try client.upload(
-            .file(Array("0123456789".utf8), range: "0-10/10", disposition: "attachments"))
+            .file(Array("0123456789".utf8), range: "0-10/10", disposition: "attachments")
+        )
         #expect(try answer.published()["size"] as? Int == 10)
     }
 
@@ -184,7 +193,11 @@ struct DCloudVectorTests {
     func vector15(chunk: Int) throws {
         let body = client.body([.file(Array("0123456789".utf8), range: "0-10/10"), .field("after", "x")])
         let answer = try HTTPConnection(site.port).postChunked(
-            "/FileUploader/", client.contentType, body, chunk: chunk)
+            "/FileUploader/",
+            client.contentType,
+            body,
+            chunk: chunk
+        )
         #expect(try answer.published()["size"] as? Int == 10)
         #expect(try answer.json["strings"] as? [String: String] == ["after": "x"])
     }

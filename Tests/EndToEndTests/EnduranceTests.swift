@@ -19,7 +19,8 @@ struct EnduranceTests {
     private func expectPublished(_ name: String) throws {
         #expect(try md5(site.files.appending(path: name)) == source.md5())
         let staging = try FileManager.default.contentsOfDirectory(
-            atPath: site.files.appending(path: ".fermata").path)
+            atPath: site.files.appending(path: ".fermata").path
+        )
         #expect(staging.isEmpty, "nothing is left in the staging folder")
     }
 
@@ -41,7 +42,11 @@ struct EnduranceTests {
             while offset < source.count {
                 let end = min(offset + Self.segmentBytes, source.count)
                 if cuts + kills < Self.interruptionsMax, chance.isOne(in: 400) {
-                    try upload.begin(offset..<end, on: connection, sending: Int.random(in: 0..<(end - offset), using: &chance))
+                    try upload.begin(
+                        offset..<end,
+                        on: connection,
+                        sending: Int.random(in: 0..<(end - offset), using: &chance)
+                    )
                     if chance.isOne(in: 2) {
                         usleep(20_000)
                         site.killResponder()

@@ -56,7 +56,11 @@ final class HTTPConnection {
             var done = 0
             while done < buffer.count {
                 let count = Glibc.send(
-                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, Int32(MSG_NOSIGNAL))
+                    descriptor,
+                    buffer.baseAddress?.advanced(by: done),
+                    buffer.count - done,
+                    Int32(MSG_NOSIGNAL)
+                )
                 guard count > 0 else { throw Failure(what: "send") }
                 done += count
             }
@@ -65,7 +69,11 @@ final class HTTPConnection {
 
     /// Sends the head of a POST.
     func sendHead(
-        _ method: String, _ path: String, _ contentType: String?, length: Int?, _ fields: [String] = []
+        _ method: String,
+        _ path: String,
+        _ contentType: String?,
+        length: Int?,
+        _ fields: [String] = []
     ) throws {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n"
         if let contentType { head += "Content-Type: \(contentType)\r\n" }
@@ -83,7 +91,11 @@ final class HTTPConnection {
 
     /// Posts a body in chunks of a size.
     func postChunked(
-        _ path: String, _ contentType: String, _ body: [UInt8], chunk: Int, _ fields: [String] = []
+        _ path: String,
+        _ contentType: String,
+        _ body: [UInt8],
+        chunk: Int,
+        _ fields: [String] = []
     ) throws -> Answer {
         try sendHead("POST", path, contentType, length: nil, fields)
         var offset = 0
@@ -106,7 +118,8 @@ final class HTTPConnection {
                 for line in lines.dropFirst() {
                     let colon = try #require(line.firstIndex(of: ":"))
                     fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].trimmingCharacters(
-                        in: .whitespaces)
+                        in: .whitespaces
+                    )
                 }
                 let status = try #require(lines.first?.split(separator: " ").dropFirst().first.flatMap { Int($0) })
                 let length = try #require(fields["content-length"].flatMap { Int($0) })

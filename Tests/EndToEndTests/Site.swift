@@ -9,6 +9,15 @@ final class Site {
     private(set) var responder: Process
     private let nginx: Process
     private let arguments: [String]
+    private let listening: Listening
+
+    /// How nginx reaches the responder.
+    enum Listening {
+        case unix
+        case tcp(UInt16)
+        /// A socket that the test opens and the responder gets as descriptor 0, as web servers and spawn-fcgi do it.
+        case inherited
+    }
 
     /// Where finished files appear.
     var files: URL { directory.appending(path: "state/files") }
@@ -18,8 +27,14 @@ final class Site {
     ///     `DIR` stands for the site's directory.
     ///   - arguments: of the responder; `DIR` likewise.
     ///   - prepare: runs in the site's directory before anything is started.
+    ///   - listening: how nginx reaches the responder.
+    ///   - servers: further servers for nginx's configuration, made in the site's directory.
     init(
-        mounts: [String: [String: String]] = [:], arguments: [String] = [], prepare: (URL) throws -> Void = { _ in }
+        mounts: [String: [String: String]] = [:],
+        arguments: [String] = [],
+        listening: Listening = .unix,
+        prepare: (URL) throws -> Void = { _ in },
+        servers: (URL) throws -> String = { _ in "" }
     ) throws {
         let name = "fermata-test-" + UUID().uuidString.prefix(8)
         directory = URL(fileURLWithPath: "/tmp").appending(path: name)
@@ -28,10 +43,11 @@ final class Site {
         try prepare(directory)
         let inDirectory = { (text: String) in text.replacingOccurrences(of: "DIR", with: directory.path) }
         self.arguments = arguments.map(inDirectory)
-        responder = try Self.startResponder(directory, self.arguments)
+        self.listening = listening
+        responder = try Self.startResponder(directory, listening, self.arguments)
         port = try Self.freePort()
         let configuration = directory.appending(path: "fermata")
-        try Self.copyConfiguration(to: configuration, directory, port)
+        try Self.copyConfiguration(to: configuration, upstream: listening.upstream(directory), port)
         var locations = ""
         for (path, parameters) in mounts {
             locations += """
@@ -47,7 +63,10 @@ final class Site {
                 """
         }
         try locations.write(
-            to: configuration.appending(path: "locations/test.conf"), atomically: true, encoding: .utf8)
+            to: configuration.appending(path: "locations/test.conf"),
+            atomically: true,
+            encoding: .utf8
+        )
         let main = """
             \(geteuid() == 0 ? "user root;" : "")
             daemon off; worker_processes 1; pid \(directory.path)/nginx.pid; error_log \(directory.path)/nginx.log;
@@ -58,6 +77,7 @@ final class Site {
                 proxy_temp_path \(directory.path)/t3; scgi_temp_path \(directory.path)/t4;
                 uwsgi_temp_path \(directory.path)/t5;
                 include fermata/fermata.conf;
+                \(try servers(directory))
             }
             """
         let mainFile = directory.appending(path: "nginx.conf")
@@ -87,14 +107,16 @@ final class Site {
 
     /// Starts the responder again after it has ended.
     func restartResponder() throws {
-        responder = try Self.startResponder(directory, arguments)
+        responder = try Self.startResponder(directory, listening, arguments)
         try waitUntilReady()
     }
 
     /// The largest resident set of the responder so far, in bytes.
     func responderPeakBytes() throws -> Int {
         let status = try String(
-            contentsOfFile: "/proc/\(responder.processIdentifier)/status", encoding: .utf8)
+            contentsOfFile: "/proc/\(responder.processIdentifier)/status",
+            encoding: .utf8
+        )
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
         let kibibytes = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
         return kibibytes * 1024
@@ -105,10 +127,15 @@ final class Site {
         try String(contentsOf: directory.appending(path: "fermata.log"), encoding: .utf8)
     }
 
-    private static func startResponder(_ directory: URL, _ arguments: [String]) throws -> Process {
+    private static func startResponder(
+        _ directory: URL,
+        _ listening: Listening,
+        _ arguments: [String]
+    ) throws -> Process {
         let binary = try #require(
             ProcessInfo.processInfo.environment["FERMATA_BINARY"],
-            "FERMATA_BINARY must name the responder; Tests/run sets it")
+            "FERMATA_BINARY must name the responder; Tests/run sets it"
+        )
         let log = directory.appending(path: "fermata.log")
         if !FileManager.default.fileExists(atPath: log.path) {
             try Data().write(to: log)
@@ -117,14 +144,30 @@ final class Site {
         try output.seekToEnd()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: binary)
-        process.arguments =
-            [
-                "serve", "--listen", "unix:\(directory.path)/f.sock", "--state", directory.path + "/state",
-            ] + arguments
-        process.standardError = output
+        process.arguments = ["serve", "--state", directory.path + "/state"] + arguments
         process.standardInput = FileHandle.nullDevice
+        switch listening {
+        case .unix: process.arguments?.append("--listen=unix:\(directory.path)/f.sock")
+        case .tcp(let port): process.arguments?.append("--listen=127.0.0.1:\(port)")
+        case .inherited: process.standardInput = try listeningSocket(directory.path + "/f.sock")
+        }
+        process.standardError = output
         try process.run()
         return process
+    }
+
+    private static func listeningSocket(_ path: String) throws -> FileHandle {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(result == 0 && listen(descriptor, 16) == 0)
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
     private func waitUntilReady() throws {
@@ -132,7 +175,9 @@ final class Site {
             try #require(responder.isRunning, "the responder has ended")
             try #require(nginx.isRunning, "nginx has ended")
             // While the responder is not there nginx answers 503 itself.
-            if let answer = try? HTTPConnection(port).post("/FileUploader", "application/none", []), answer.status == 415 {
+            if let answer = try? HTTPConnection(port).post("/FileUploader", "application/none", []),
+                answer.status == 415
+            {
                 return
             }
             usleep(25_000)
@@ -140,21 +185,22 @@ final class Site {
         Issue.record("the site is not ready: \(try responderLog())")
     }
 
-    private static func copyConfiguration(to folder: URL, _ directory: URL, _ port: UInt16) throws {
+    private static func copyConfiguration(to folder: URL, upstream: String, _ port: UInt16) throws {
         let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "nginx")
         try FileManager.default.copyItem(at: shipped, to: folder)
         let file = folder.appending(path: "fermata.conf")
         let text = try String(contentsOf: file, encoding: .utf8)
             .replacingOccurrences(of: "127.0.0.1:8080", with: "127.0.0.1:\(port)")
-            .replacingOccurrences(of: "unix:/run/fermata/fermata.sock", with: "unix:\(directory.path)/f.sock")
+            .replacingOccurrences(of: "unix:/run/fermata/fermata.sock", with: upstream)
             .replacingOccurrences(
                 of: "include fermata/locations/dcloud.conf;",
-                with: "include fermata/locations/dcloud.conf; include fermata/locations/test.conf;")
+                with: "include fermata/locations/dcloud.conf; include fermata/locations/test.conf;"
+            )
         try text.write(to: file, atomically: true, encoding: .utf8)
     }
 
-    private static func freePort() throws -> UInt16 {
+    static func freePort() throws -> UInt16 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
@@ -171,6 +217,15 @@ final class Site {
     }
 }
 
+extension Site.Listening {
+    fileprivate func upstream(_ directory: URL) -> String {
+        switch self {
+        case .unix, .inherited: "unix:\(directory.path)/f.sock"
+        case .tcp(let port): "127.0.0.1:\(port)"
+        }
+    }
+}
+
 /// Runs a program to its end.
 @discardableResult
 func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
@@ -179,6 +234,7 @@ func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, out
     process.arguments = [program] + arguments
     let pipe = Pipe()
     process.standardOutput = pipe
+    process.standardError = FileHandle.nullDevice
     process.standardInput = FileHandle.nullDevice
     try process.run()
     let output = pipe.fileHandleForReading.readDataToEndOfFile()

@@ -124,7 +124,8 @@ final class Bench: Sendable {
         try hanging.write(Array("XXXXXXX".utf8).span)
         #expect(
             try hanging.end(isCutOff: false)
-                == .committed(FileProgress(spec: bench.spec, prefix: 10, isPublished: true), isWhole: true))
+                == .committed(FileProgress(spec: bench.spec, prefix: 10, isPublished: true), isWhole: true)
+        )
         #expect(try bench.content("a") == "0123456789")
     }
 
@@ -192,7 +193,8 @@ final class Bench: Sendable {
         try bench.ledger.beginPublishing(file, as: "a", inode: 1)
         #expect(
             try bench.receive("456789", 4, 10)
-                == .committed(FileProgress(spec: bench.spec, prefix: 10, isPublished: true), isWhole: true))
+                == .committed(FileProgress(spec: bench.spec, prefix: 10, isPublished: true), isWhole: true)
+        )
         #expect(try bench.content("a") == "0123456789")
     }
 

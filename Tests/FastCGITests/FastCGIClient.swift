@@ -35,7 +35,9 @@ final class FastCGIClient {
         var pairs: [UInt8] = []
         for (name, value) in parameters {
             for length in [name.utf8.count, value.utf8.count] {
-                pairs += length < 128 ? [UInt8(length)] : withUnsafeBytes(of: (UInt32(length) | 1 << 31).bigEndian, Array.init)
+                pairs +=
+                    length < 128
+                    ? [UInt8(length)] : withUnsafeBytes(of: (UInt32(length) | 1 << 31).bigEndian, Array.init)
             }
             pairs += name.utf8
             pairs += value.utf8

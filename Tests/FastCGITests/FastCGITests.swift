@@ -30,8 +30,11 @@ final class Server: Sendable {
         let workers = try WorkerPool(on: listener, workers: 4) { [self] request in
             var request = request
             var seen = Seen(
-                method: request.method?.rawValue, length: request.contentLength,
-                user: request.parameter("REMOTE_USER"), areParametersComplete: request.areParametersComplete)
+                method: request.method?.rawValue,
+                length: request.contentLength,
+                user: request.parameter("REMOTE_USER"),
+                areParametersComplete: request.areParametersComplete
+            )
             let buffer = buffers.lend()
             reading: while true {
                 let block = request.read(into: buffer)
@@ -106,7 +109,8 @@ struct FastCGITests {
     @Test(
         "an empty or absent CONTENT_LENGTH means to read to the end",
         arguments: [(nil, .unknown), ("", .unknown), ("5", .known(5)), ("-5", .malformed), ("5x", .malformed)]
-            as [(String?, Request.ContentLength)])
+            as [(String?, Request.ContentLength)]
+    )
     func contentLength(text: String?, expected: Request.ContentLength) throws {
         let client = try FastCGIClient(server.path)
         client.begin(parameters(text.map { ["CONTENT_LENGTH": $0] } ?? [:]))
@@ -203,14 +207,18 @@ struct FastCGITests {
             ("unix:/a/b", .unix(path: "/a/b")), ("/a", .unix(path: "/a")), ("fd:0", .descriptor(0)),
             ("127.0.0.1:9000", .loopback(host: "127.0.0.1", port: 9000)),
             ("localhost:1", .loopback(host: "127.0.0.1", port: 1)), ("[::1]:9000", .loopback(host: "::1", port: 9000)),
-        ] as [(String, ListenAddress)])
+        ] as [(String, ListenAddress)]
+    )
     func addresses(text: String, expected: ListenAddress) throws {
         #expect(try ListenAddress(parsing: text) == expected)
     }
 
     @Test(
         "addresses that are refused",
-        arguments: ["", "x", "0.0.0.0:9000", "10.0.0.1:80", "[::]:80", "127.0.0.1:0", "127.0.0.1:70000", "fd:x", "fd:-1"])
+        arguments: [
+            "", "x", "0.0.0.0:9000", "10.0.0.1:80", "[::]:80", "127.0.0.1:0", "127.0.0.1:70000", "fd:x", "fd:-1",
+        ]
+    )
     func refused(text: String) {
         #expect(throws: ListenAddress.Invalid.self) { try ListenAddress(parsing: text) }
     }

@@ -18,10 +18,20 @@ import Uploads
     }
 
     private func new(
-        _ spec: FileSpec? = nil, key: SessionKey? = nil, staging: String = "s1", expiresAt: Int64 = 1000, now: Int64 = 0
+        _ spec: FileSpec? = nil,
+        key: SessionKey? = nil,
+        staging: String = "s1",
+        expiresAt: Int64 = 1000,
+        now: Int64 = 0
     ) -> NewFile {
         NewFile(
-            key: key ?? self.key, spec: spec ?? self.spec, root: "/r", staging: staging, expiresAt: expiresAt, now: now)
+            key: key ?? self.key,
+            spec: spec ?? self.spec,
+            root: "/r",
+            staging: staging,
+            expiresAt: expiresAt,
+            now: now
+        )
     }
 
     private func segment(_ offset: Int64, _ end: Int64) throws -> CommittedSegment {
@@ -37,7 +47,9 @@ import Uploads
         let file = try ledger.reserve(new()).file
         #expect(try ledger.progress(of: key, now: 1)?.files.isEmpty == true)
         #expect(try ledger.commit(segment(0, 4), to: file, limits: limits()) == Commit(prefix: 4, isWhole: false))
-        #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4, isPublished: false)])
+        #expect(
+            try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4, isPublished: false)]
+        )
     }
 
     @Test("the second to reserve gets the first one's file; another file makes a reserved one give way")
@@ -69,7 +81,9 @@ import Uploads
         let limits = limits(ranges: 2)
         _ = try ledger.commit(segment(0, 1), to: file, limits: limits)
         _ = try ledger.commit(segment(2, 3), to: file, limits: limits)
-        #expect(throws: UploadError.tooManyRanges(max: 2)) { try ledger.commit(segment(4, 5), to: file, limits: limits) }
+        #expect(throws: UploadError.tooManyRanges(max: 2)) {
+            try ledger.commit(segment(4, 5), to: file, limits: limits)
+        }
         #expect(try ledger.commit(segment(1, 2), to: file, limits: limits).prefix == 3)
         #expect(try ledger.commit(segment(4, 5), to: file, limits: limits).prefix == 3)
         #expect(try ledger.unpublishedFiles()[0].segments.count == 4)
@@ -126,7 +140,9 @@ import Uploads
         #expect(replaced.commit.prefix == 3)
         #expect(throws: UploadError.superseded) { try ledger.commit(segment(4, 8), to: old, limits: limits()) }
         #expect(throws: UploadError.superseded) { try ledger.beginPublishing(old, as: "a", inode: 1) }
-        #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: other, prefix: 3, isPublished: false)])
+        #expect(
+            try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: other, prefix: 3, isPublished: false)]
+        )
     }
 
     @Test("fields keep their order and their last value, and need a session")

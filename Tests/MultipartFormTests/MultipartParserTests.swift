@@ -41,7 +41,9 @@ import Testing
         var whole: [UInt8] = []
         var texts: [[UInt8]] = []
         for _ in 0..<3 {
-            let text = (0..<Int.random(in: 0...200, using: &generator)).map { _ in alphabet.randomElement(using: &generator)! }
+            let text = (0..<Int.random(in: 0...200, using: &generator)).map { _ in
+                alphabet.randomElement(using: &generator)!
+            }
             // A delimiter line in the data would be one.
             let safe = Array(String(decoding: text, as: UTF8.self).replacing("--b", with: "--c").utf8)
             texts.append(safe)
@@ -63,7 +65,10 @@ import Testing
         #expect(try parse(blocks).events == events, "seed \(seed)")
     }
 
-    @Test("boundaries of 1 to 200 bytes, of any characters", arguments: ["b", "-", "----", "a b", "'()+_,-./:=?", "aaaaaaaa"])
+    @Test(
+        "boundaries of 1 to 200 bytes, of any characters",
+        arguments: ["b", "-", "----", "a b", "'()+_,-./:=?", "aaaaaaaa"]
+    )
     func boundaries(boundary: String) throws {
         for boundary in [boundary, String(repeating: boundary, count: 200 / boundary.utf8.count)] {
             let near = "\r\n--" + boundary.dropLast() + "\u{1}\r\n--" + boundary.dropLast()
@@ -75,7 +80,9 @@ import Testing
 
     @Test(
         "preamble, epilogue, padding behind a boundary and a missing last line end are tolerated",
-        arguments: ["", "preamble\r\n", "--bx\r\n", "\r\n"], ["", "\r\n", " \t\r\nepilogue", "--b\r\n"])
+        arguments: ["", "preamble\r\n", "--bx\r\n", "\r\n"],
+        ["", "\r\n", " \t\r\nepilogue", "--b\r\n"]
+    )
     func tolerated(preamble: String, epilogue: String) throws {
         let text = preamble + "--b \t\r\n\(Self.disposition)x\r\n--b--\(epilogue)"
         #expect(try data([Array(text.utf8)]) == "x")

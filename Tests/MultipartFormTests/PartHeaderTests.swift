@@ -12,7 +12,8 @@ import Testing
             (#"filename*=UTF-8''na%C3%AFve.txt"#, "naïve.txt"), (#"filename*=iso-8859-1'en'na%EFve.txt"#, "naïve.txt"),
             (#"filename="old.txt"; filename*=UTF-8''new.txt"#, "old.txt"), (#"FILENAME="a.txt""#, "a.txt"),
             (#"filename="日本.txt""#, "日本.txt"), (#"filename="unclosed"#, "unclosed"), ("filename = a.txt ", "a.txt"),
-        ])
+        ]
+    )
     func fileNames(parameter: String, expected: String) throws {
         let header = try header("Content-Disposition: form-data; name=\"f\"; " + parameter)
         #expect(header.name == "f")
@@ -28,8 +29,13 @@ import Testing
     @Test("header names are case-insensitive, others are ignored, and one with a space is none")
     func names() throws {
         let header = try header(
-            "X-Other: name=x", "CONTENT-disposition:form-data;name=f", "content-TYPE:  image/png ", "Content-Length: 99",
-            "Content- Disposition: form-data; name=wrong", " folded=1")
+            "X-Other: name=x",
+            "CONTENT-disposition:form-data;name=f",
+            "content-TYPE:  image/png ",
+            "Content-Length: 99",
+            "Content- Disposition: form-data; name=wrong",
+            " folded=1"
+        )
         #expect(header.name == "f")
         #expect(header.contentType == "image/png")
         #expect(header.disposition == "form-data")
@@ -55,7 +61,8 @@ import Testing
             ("name=f; filename=\"\"", nil, true), ("name=f; filename=x", "text/plain", true),
             ("name=f; range=0-1/1", nil, true), ("name=scalar", "application/json", false),
             ("name=scalar; filename=x", nil, true),
-        ])
+        ]
+    )
     func isFile(parameters: String, type: String?, expected: Bool) throws {
         let block = "Content-Disposition: form-data; \(parameters)" + (type.map { "\r\nContent-Type: \($0)" } ?? "")
         #expect(PartHeader(Array(block.utf8)).isFile(scalarFields: ["scalar"]) == expected)
@@ -66,7 +73,8 @@ import Testing
         arguments: [
             ("multipart/form-data; boundary=abc", "abc"), ("multipart/form-data; charset=x; BOUNDARY=\"a b\"", "a b"),
             ("multipart/form-data;boundary= abc ;x=y", "abc"),
-        ])
+        ]
+    )
     func boundary(contentType: String, expected: String) throws {
         #expect(try Boundary(contentType: contentType).bytes == Array(expected.utf8))
     }
@@ -88,8 +96,10 @@ import Testing
         "ranges by the grammar of dialects.md 1.4.2",
         arguments: [
             ("0-4/10", 0, 4, 10), ("bytes 0-4/10", 0, 4, 10), ("Bytes 0 - 4 / 10", 0, 4, 10), (" 0-0/0 ", 0, 0, 0),
-            ("9223372036854775807-9223372036854775807/9223372036854775807", Int64.max, .max, .max), ("007-8/9", 7, 8, 9),
-        ] as [(String, Int64, Int64, Int64)])
+            ("9223372036854775807-9223372036854775807/9223372036854775807", Int64.max, .max, .max),
+            ("007-8/9", 7, 8, 9),
+        ] as [(String, Int64, Int64, Int64)]
+    )
     func ranges(text: String, start: Int64, end: Int64, total: Int64) throws {
         let range = try RangeParameter(parsing: text)
         #expect([range.start, range.end, range.total] == [start, end, total])
@@ -99,10 +109,12 @@ import Testing
         "texts that are no ranges, by name",
         arguments: [
             ("", .syntax), ("0-4", .syntax), ("0-4/", .syntax), ("-4/10", .syntax), ("0-/10", .syntax),
-            ("0-4/10x", .syntax), ("+0-4/10", .syntax), ("0--4/10", .syntax), ("0-4/*", .syntax), ("bytes=0-4/10", .syntax),
+            ("0-4/10x", .syntax), ("+0-4/10", .syntax), ("0--4/10", .syntax), ("0-4/*", .syntax),
+            ("bytes=0-4/10", .syntax),
             ("0x0-4/10", .syntax), ("1.0-4/10", .syntax), ("5-4/10", .startAfterEnd), ("0-11/10", .endAfterTotal),
             ("0-4/9223372036854775808", .overflow), ("99999999999999999999-4/10", .overflow),
-        ] as [(String, RangeParameter.Failure)])
+        ] as [(String, RangeParameter.Failure)]
+    )
     func wrongRanges(text: String, failure: RangeParameter.Failure) {
         #expect(throws: failure) { try RangeParameter(parsing: text) }
     }
@@ -111,8 +123,10 @@ import Testing
         "integer fields by dialects.md 0.5",
         arguments: [
             ("0", 0), (" 42 ", 42), ("\"1937\"", 1937), ("9223372036854775807", .max), ("9223372036854775808", nil),
-            ("", nil), ("-1", nil), ("+1", nil), ("1.0", nil), ("1e3", nil), ("\"", nil), ("\"\"1\"\"", nil), ("٣", nil),
-        ] as [(String, Int64?)])
+            ("", nil), ("-1", nil), ("+1", nil), ("1.0", nil), ("1e3", nil), ("\"", nil), ("\"\"1\"\"", nil),
+            ("٣", nil),
+        ] as [(String, Int64?)]
+    )
     func integers(text: String, expected: Int64?) {
         #expect(IntegerField.parse(text) == expected)
     }
@@ -123,7 +137,8 @@ import Testing
             ("a.txt", "a.txt"), ("../../etc/passwd", "passwd"), (#"C:\fakepath\x.jpg"#, "x.jpg"), ("a/b\\c", "c"),
             ("", nil), (".", nil), ("a/..", nil), ("dir/", nil), ("a\u{0}b", nil), ("a\r\nb", nil), ("a\u{85}b", nil),
             (".htaccess", ".htaccess"), ("  x  ", "  x  "), ("日本.txt", "日本.txt"),
-        ] as [(String, String?)])
+        ] as [(String, String?)]
+    )
     func fileNames(original: String, expected: String?) {
         #expect(FileName.sanitized(original) == expected)
     }

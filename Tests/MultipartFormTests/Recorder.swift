@@ -31,7 +31,9 @@ struct Recorder: PartConsumer {
 
 /// Parses a body that comes in blocks.
 func parse(
-    _ blocks: [[UInt8]], boundary: String = "b", limits: MultipartLimits = MultipartLimits()
+    _ blocks: [[UInt8]],
+    boundary: String = "b",
+    limits: MultipartLimits = MultipartLimits()
 ) throws -> Recorder {
     var parser = MultipartParser(boundary: try Boundary(bytes: Array(boundary.utf8)), limits: limits)
     var recorder = Recorder()

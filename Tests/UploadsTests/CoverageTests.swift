@@ -27,7 +27,9 @@ import Testing
         #expect(try coverage.insert(range(12, 18)) == nil)
         #expect(try coverage.insert(range(5, 5)) == nil)
         #expect(
-            try coverage.insert(range(20, 30)) == .init(removed: [range(10, 20), range(30, 40)], inserted: range(10, 40)))
+            try coverage.insert(range(20, 30))
+                == .init(removed: [range(10, 20), range(30, 40)], inserted: range(10, 40))
+        )
         #expect(coverage.contiguousPrefix == 0)
         coverage.insert(try range(0, 10))
         #expect(coverage.contiguousPrefix == 40)
@@ -81,7 +83,8 @@ import Testing
             (.published(name: "a"), 0, 4, false, .replace),
             (.published(name: "a"), 4, 8, false, .refuse(.fileChanged)),
             (.publishing(name: "a", inode: 1), 0, 4, true, .finishPublishing),
-        ] as [(FilePhase, Int64, Int64, Bool, Admission)])
+        ] as [(FilePhase, Int64, Int64, Bool, Admission)]
+    )
     func admission(phase: FilePhase, offset: Int64, end: Int64, isSame: Bool, expected: Admission) throws {
         let range = try #require(ByteRange(offset: offset, end: end))
         #expect(phase.admission(of: range, declared: isSame ? stored : other, stored: stored) == expected)

@@ -42,12 +42,18 @@ extension DCloudExchange {
         ]
         if let list { members.append(("file", list)) }
         return Answer(
-            failure.status, .object(members), type: mount.answerType, code: String(failure.code),
-            failure: failure.failure, allow: failure.allow)
+            failure.status,
+            .object(members),
+            type: mount.answerType,
+            code: String(failure.code),
+            failure: failure.failure,
+            allow: failure.allow
+        )
     }
 
     private func queryAnswer(
-        _ boundary: CanonicalBoundary?, _ outcomes: [Result<Outcome, UploadError>]
+        _ boundary: CanonicalBoundary?,
+        _ outcomes: [Result<Outcome, UploadError>]
     ) -> Answer {
         var progress: SessionProgress?
         switch outcomes.first {
@@ -75,7 +81,9 @@ extension DCloudExchange {
     /// The member `file`: what is now known of the files that this request touched, or, when it touched none because of
     /// an error, of all files of the session.
     private func fileList(
-        _ touched: [FileProgress], _ described: SessionProgress?, _ published: [PublishedFile]
+        _ touched: [FileProgress],
+        _ described: SessionProgress?,
+        _ published: [PublishedFile]
     ) -> JSON? {
         if touched.isEmpty { return described.map { .array($0.files.map(Self.json)) } }
         var last: [FileProgress] = []
@@ -91,8 +99,10 @@ extension DCloudExchange {
                 let isPublished =
                     progress.isPublished || published.contains { $0.spec.field == progress.spec.field }
                 return Self.json(
-                    FileProgress(spec: progress.spec, prefix: progress.prefix, isPublished: isPublished))
-            })
+                    FileProgress(spec: progress.spec, prefix: progress.prefix, isPublished: isPublished)
+                )
+            }
+        )
     }
 
     /// The member `strings`: the fields of the task, those of this request last.

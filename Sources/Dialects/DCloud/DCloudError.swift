@@ -11,8 +11,12 @@ struct DCloudError: Error {
     var allow: String?
 
     private init(
-        _ code: Int64, _ status: HTTPResponse.Status, _ text: String, detail: String = "",
-        failure: StorageFailure? = nil, allow: String? = nil
+        _ code: Int64,
+        _ status: HTTPResponse.Status,
+        _ text: String,
+        detail: String = "",
+        failure: StorageFailure? = nil,
+        allow: String? = nil
     ) {
         self.code = code
         self.status = status
@@ -42,11 +46,19 @@ struct DCloudError: Error {
     }
 
     static let wrongMediaType = DCloudError(
-        4004, .unsupportedMediaType, "No file uploaded",
-        detail: "the body must be multipart/form-data or application/x-www-form-urlencoded")
+        4004,
+        .unsupportedMediaType,
+        "No file uploaded",
+        detail: "the body must be multipart/form-data or application/x-www-form-urlencoded"
+    )
 
     static let wrongMethod = DCloudError(
-        4004, .methodNotAllowed, "No file uploaded", detail: "use POST", allow: "POST")
+        4004,
+        .methodNotAllowed,
+        "No file uploaded",
+        detail: "use POST",
+        allow: "POST"
+    )
 
     static func refused(_ detail: String) -> DCloudError {
         DCloudError(4008, .forbidden, "File upload stopped by extension", detail: detail)
@@ -65,11 +77,19 @@ struct DCloudError: Error {
         case .namesExhausted: self = .refused("too many files of this name")
         case .stagingUnavailable(let failure):
             self = DCloudError(
-                4006, .internalServerError, "Cannot upload file: No temp directory specified", failure: failure)
+                4006,
+                .internalServerError,
+                "Cannot upload file: No temp directory specified",
+                failure: failure
+            )
         case .noSpace(let failure):
             self = DCloudError(
-                4007, .insufficientStorage, "Upload failed: Cannot write to disk", detail: "no space left",
-                failure: failure)
+                4007,
+                .insufficientStorage,
+                "Upload failed: Cannot write to disk",
+                detail: "no space left",
+                failure: failure
+            )
         case .storage(let failure):
             self = DCloudError(4007, .internalServerError, "Upload failed: Cannot write to disk", failure: failure)
         }

@@ -102,16 +102,22 @@ struct DCloudExchange: Exchange {
         let fileName = header.fileName ?? ""
         let mediaType = header.contentType ?? "application/octet-stream"
         var file = FilePart(
-            name: name, fileName: fileName, mediaType: mediaType, hasFileName: header.hasFileName,
-            bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max), total: nil)
+            name: name,
+            fileName: fileName,
+            mediaType: mediaType,
+            hasFileName: header.hasFileName,
+            bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max),
+            total: nil
+        )
         let isNoFileChosen = header.hasFileName && fileName.isEmpty && header.range == nil
         guard isNoFileChosen || mount.allows(fileName: fileName, mediaType: mediaType) else {
             throw .refused("this type of file is not allowed")
         }
-        guard let text = header.range, let session else {
+        guard let text = header.range else {
             pending = file
             return .whole(bytesMax: file.bytesMax)
         }
+        guard let session else { throw .partial("the boundary can not name an upload") }
         triedSegments = true
         let parameter: RangeParameter
         do { parameter = try RangeParameter(parsing: text) } catch { throw .partial("\(error)") }
@@ -122,8 +128,13 @@ struct DCloudExchange: Exchange {
         if range.count > mount.partBytesMax { throw .tooLarge("at most \(mount.partBytesMax) bytes in a segment") }
         if let formBytesMax, parameter.total > formBytesMax { throw .overFormLimit("at most \(formBytesMax) bytes") }
         file = FilePart(
-            name: name, fileName: fileName, mediaType: mediaType, hasFileName: header.hasFileName,
-            bytesMax: file.bytesMax, total: parameter.total)
+            name: name,
+            fileName: fileName,
+            mediaType: mediaType,
+            hasFileName: header.hasFileName,
+            bytesMax: file.bytesMax,
+            total: parameter.total
+        )
         pending = file
         return .segment(session, Self.spec(of: file, total: parameter.total), range)
     }
@@ -157,8 +168,12 @@ struct DCloudExchange: Exchange {
 
     private static func spec(of file: FilePart, total: Int64) -> FileSpec {
         FileSpec(
-            field: file.name, fileName: file.fileName, mediaType: file.mediaType,
-            target: FileName.sanitized(file.fileName) ?? FileName.generated(), total: total)
+            field: file.name,
+            fileName: file.fileName,
+            mediaType: file.mediaType,
+            target: FileName.sanitized(file.fileName) ?? FileName.generated(),
+            total: total
+        )
     }
 
     // MARK: The end of the request

@@ -1,0 +1,155 @@
+import HTTPTypes
+import MultipartForm
+import Testing
+import Uploads
+
+@testable import Dialects
+
+@Suite struct JSONTests {
+    @Test("members keep their order, and text is escaped")
+    func encoding() {
+        let json = JSON.object([
+            ("b", .array([.integer(-1), .boolean(true), .boolean(false)])), ("a", .string("\"\\\n\u{7F}ü<&>")),
+            ("", .object([])),
+        ])
+        #expect(
+            String(decoding: json.encoded, as: UTF8.self)
+                == #"{"b":[-1,true,false],"a":"\"\\\u000a\u007fü\u003c\u0026\u003e","":{}}"#
+        )
+    }
+}
+
+@Suite struct CanonicalBoundaryTests {
+    @Test(
+        "a boundary in a query is the same in each spelling of dialects.md 1.3",
+        arguments: [
+            ("abc", "abc"), ("Boundary+0A+0B", "Boundary+0A+0B"), ("Boundary%2B0A%2B0B", "Boundary+0A+0B"),
+            (" a b ", "a+b"), ("%20a%20b%20", "a+b"), ("a%zz%4", "a%zz%4"), ("", nil), ("%20", nil), ("%FF", nil),
+            (String(repeating: "b", count: 200), String(repeating: "b", count: 200)),
+            (String(repeating: "b", count: 201), nil),
+        ] as [(String, String?)]
+    )
+    func fieldValue(raw: String, expected: String?) {
+        #expect(CanonicalBoundary(fieldValue: Array(raw.utf8))?.text == expected)
+    }
+
+    @Test("a boundary in a Content-Type is not percent-decoded")
+    func parameter() {
+        #expect(CanonicalBoundary(parameter: Array("a b%2B".utf8))?.text == "a+b%2B")
+    }
+}
+
+@Suite struct DCloudExchangeTests {
+    private let mount = Mount(name: "m", principal: "ann", root: "/r")
+    private let key = SessionKey(mount: "m", principal: "ann", id: "b")
+
+    private func exchange(
+        _ contentType: String? = "multipart/form-data; boundary=b",
+        method: HTTPRequest.Method = .post,
+        mount: Mount? = nil
+    ) -> any Exchange {
+        let head = RequestHead(
+            method: method,
+            pathInfo: "",
+            query: "",
+            contentType: contentType,
+            contentLength: nil
+        )
+        return Dialect.dcloud.exchange(for: head, on: mount ?? self.mount)
+    }
+
+    private func header(_ parameters: String) -> PartHeader {
+        PartHeader(Array("Content-Disposition: form-data; \(parameters)".utf8))
+    }
+
+    private func text(_ answer: Answer) -> String { String(decoding: answer.body, as: UTF8.self) }
+
+    private func progress(_ prefix: Int64, isPublished: Bool = false) -> FileProgress {
+        let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 10)
+        return FileProgress(spec: spec, prefix: prefix, isPublished: isPublished)
+    }
+
+    @Test("a segment goes to its session, of mount, principal and boundary")
+    func destination() throws {
+        var exchange = exchange()
+        guard
+            case .file(.segment(let key, let spec, let range)) = exchange.partBegins(
+                header("name=f; filename=a; range=0-4/10")
+            )
+        else {
+            Issue.record("a segment is a file")
+            return
+        }
+        #expect(key == self.key)
+        #expect(spec.total == 10)
+        #expect(range == ByteRange(offset: 0, end: 4))
+    }
+
+    @Test("a segment that leaves the file incomplete needs no command")
+    func segment() {
+        var exchange = exchange()
+        _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"))
+        exchange.fileEnded(.success(.committed(progress(4), isWhole: false)))
+        #expect(exchange.bodyEnded(.whole) == [])
+        #expect(
+            text(exchange.answer([]))
+                == #"{"result":"OK","code":0,"message":"Success","file":[{"name":"f","range":"0-4","size":10,"complete":false}]}"#
+        )
+    }
+
+    @Test("fields are stored before the file is published, also when the body was cut off behind it")
+    func order() {
+        for ending in [BodyEnding.whole, .cutOff] {
+            var exchange = exchange()
+            _ = exchange.partBegins(header("name=f; filename=a; range=4-10/10"))
+            exchange.fileEnded(.success(.committed(progress(10), isWhole: true)))
+            #expect(exchange.partBegins(header("name=uid")) == .field)
+            let field = FormField(name: "uid", value: "1")
+            exchange.fieldEnded(field, raw: [0x31])
+            #expect(exchange.bodyEnded(ending) == [.store([field], key), .publish(key, field: "f"), .describe(key)])
+        }
+    }
+
+    @Test("plain files of a form that failed are not published")
+    func failedForm() {
+        var exchange = exchange()
+        _ = exchange.partBegins(header("name=f; filename=a"))
+        exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 3)))
+        #expect(exchange.bodyEnded(.malformed(.truncated)) == [])
+        #expect(exchange.answer([]).status == .unprocessableContent)
+    }
+
+    @Test(
+        "each failure of the engine has its code and status",
+        arguments: [
+            (.tooLarge(maxBytes: 1), 4001, 413), (.lengthMismatch(declared: 2, received: 1), 4003, 422),
+            (.longerThanDeclared(declared: 1), 4003, 422), (.fileChanged, 4003, 409), (.superseded, 4003, 409),
+            (.tooManyRanges(max: 1), 4003, 409), (.namesExhausted(max: 1), 4008, 403),
+            (.stagingUnavailable(StorageFailure(operation: "o", reason: "secret")), 4006, 500),
+            (.noSpace(StorageFailure(operation: "o", reason: "secret")), 4007, 507),
+            (.storage(StorageFailure(operation: "o", reason: "secret")), 4007, 500),
+        ] as [(UploadError, Int, Int)]
+    )
+    func failures(error: UploadError, code: Int, status: Int) {
+        var exchange = exchange()
+        _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"))
+        exchange.fileEnded(.failure(error))
+        _ = exchange.bodyEnded(.whole)
+        let answer = exchange.answer([.success(.described(nil))])
+        #expect(answer.status.code == status)
+        #expect(text(answer).hasPrefix(#"{"result":"ERROR","code":\#(code),"message":""#))
+        #expect(!text(answer).contains("secret"), "what the system said is for the log")
+    }
+
+    @Test("a query that the ledger can not answer is 503")
+    func failedQuery() {
+        var exchange = exchange("application/x-www-form-urlencoded")
+        for (name, value) in [("server", "uploader"), ("action", "query"), ("boundary", "b")] {
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+        #expect(exchange.bodyEnded(.whole) == [.describe(key)])
+        let answer = exchange.answer([.failure(.storage(StorageFailure(operation: "o", reason: "r")))])
+        #expect(answer.status == .serviceUnavailable)
+        #expect(text(answer).hasPrefix(#"{"result":"ERROR","code":4007,"#))
+    }
+}
