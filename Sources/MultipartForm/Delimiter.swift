@@ -27,13 +27,19 @@ struct Delimiter {
         var offset = start
         while offset + last < block.count {
             let byte = block[offset + last]
-            if byte == lastByte, block[offset] == 0x0D {
+            if byte != lastByte {
+                offset += Int(shifts[Int(byte)])
+            } else if block[offset] == 0x0D {
                 let matched = matchedPrefix(block, at: offset)
                 if matched == count { return (offset, count) }
                 // The bytes after the first that matched are no CR.
                 offset += matched
             } else {
-                offset += Int(shifts[Int(byte)])
+                // The delimiter begins with a CR, at the next one in the window if at all: a shift by the last byte's own
+                // occurrences would be a byte at a time where a boundary repeats it.
+                let end = offset + last
+                offset += 1
+                while offset < end, block[offset] != 0x0D { offset += 1 }
             }
         }
         while offset < block.count {
