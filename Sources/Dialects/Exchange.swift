@@ -4,31 +4,25 @@ public import Uploads
 
 /// What a dialect is asked: the head of a request, as the web server passed it on.
 public struct RequestHead: Sendable {
-    /// The method.
-    public let method: HTTPRequest.Method
+    /// Method, path and header fields.
+    public let request: HTTPRequest
     /// What follows the mount in the path (`PATH_INFO`).
     public let pathInfo: String
     /// What follows `?` in the URL, undecoded.
     public let query: String
-    /// The Content-Type field; `nil` when there is none.
-    public let contentType: String?
     /// The length of the body in bytes; `nil` when it is not known before its end.
     public let contentLength: Int64?
 
     /// The head of a request.
-    public init(
-        method: HTTPRequest.Method,
-        pathInfo: String,
-        query: String,
-        contentType: String?,
-        contentLength: Int64?
-    ) {
-        self.method = method
+    public init(_ request: HTTPRequest, pathInfo: String, query: String, contentLength: Int64?) {
+        self.request = request
         self.pathInfo = pathInfo
         self.query = query
-        self.contentType = contentType
         self.contentLength = contentLength
     }
+
+    /// The Content-Type field; `nil` when there is none.
+    var contentType: String? { request.headerFields[.contentType] }
 }
 
 /// How the body of a request is to be read.

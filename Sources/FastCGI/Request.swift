@@ -66,9 +66,24 @@ public struct Request: ~Copyable {
         return parameters[name]
     }
 
-    /// The method (RFC 3875 4.1.12).
-    public var method: HTTPRequest.Method? {
-        parameters["REQUEST_METHOD"].flatMap { HTTPRequest.Method($0) }
+    /// The request as HTTP has it: its method, its path with the query, and the client's header fields, which CGI passes as
+    /// `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
+    public var httpRequest: HTTPRequest? {
+        guard let method = parameters["REQUEST_METHOD"].flatMap({ HTTPRequest.Method($0) }) else { return nil }
+        let query = parameters["QUERY_STRING"].flatMap { $0.isEmpty ? nil : "?" + $0 } ?? ""
+        var fields = HTTPFields()
+        for (name, value) in parameters where name.hasPrefix("HTTP_") {
+            let dashed = name.dropFirst(5).map { $0 == "_" ? "-" : $0 }
+            if let name = HTTPField.Name(String(dashed)) { fields.append(HTTPField(name: name, value: value)) }
+        }
+        if let contentType = parameters["CONTENT_TYPE"], !contentType.isEmpty { fields[.contentType] = contentType }
+        return HTTPRequest(
+            method: method,
+            scheme: parameters["HTTPS"] == "on" ? "https" : "http",
+            authority: parameters["HTTP_HOST"],
+            path: (parameters["SCRIPT_NAME"] ?? "") + (parameters["PATH_INFO"] ?? "") + query,
+            headerFields: fields
+        )
     }
 
     /// The length of the body in bytes, as the web server tells it.

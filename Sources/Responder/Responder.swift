@@ -67,7 +67,7 @@ public struct Responder: Sendable {
         + Array(#""error":"InternalError","detail":"The upload service is not configured; see its log"}"#.utf8)
 
     private static func head(_ request: borrowing Request) throws(MountError) -> RequestHead {
-        guard let method = request.method else {
+        guard let httpRequest = request.httpRequest else {
             throw MountError(description: "REQUEST_METHOD is not set: include fastcgi_params in the location")
         }
         let length: Int64?
@@ -76,12 +76,10 @@ public struct Responder: Sendable {
         case .unknown: length = nil
         case .malformed: throw MountError(description: "CONTENT_LENGTH is not a number")
         }
-        let contentType = request.parameter("CONTENT_TYPE").flatMap { $0.isEmpty ? nil : $0 }
         return RequestHead(
-            method: method,
+            httpRequest,
             pathInfo: request.parameter("PATH_INFO") ?? "",
             query: request.parameter("QUERY_STRING") ?? "",
-            contentType: contentType,
             contentLength: length
         )
     }
@@ -219,7 +217,7 @@ public struct Responder: Sendable {
         let microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
         var metadata: Logger.Metadata = [
             "mount": "\(parameters.mount.name)", "dialect": "\(parameters.dialect.rawValue)",
-            "method": "\(head.method.rawValue)", "status": "\(answer.status.code)", "code": "\(answer.code)",
+            "method": "\(head.request.method.rawValue)", "status": "\(answer.status.code)", "code": "\(answer.code)",
             "bytes": "\(bytes)", "us": "\(microseconds)", "heard": "\(isHeard)",
         ]
         if let failure = answer.failure {

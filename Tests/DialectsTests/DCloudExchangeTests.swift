@@ -48,13 +48,9 @@ import Uploads
         method: HTTPRequest.Method = .post,
         mount: Mount? = nil
     ) -> any Exchange {
-        let head = RequestHead(
-            method: method,
-            pathInfo: "",
-            query: "",
-            contentType: contentType,
-            contentLength: nil
-        )
+        var request = HTTPRequest(method: method, scheme: "http", authority: nil, path: "/")
+        request.headerFields[.contentType] = contentType
+        let head = RequestHead(request, pathInfo: "", query: "", contentLength: nil)
         return Dialect.dcloud.exchange(for: head, on: mount ?? self.mount)
     }
 

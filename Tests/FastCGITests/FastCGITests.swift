@@ -7,7 +7,7 @@ import Testing
 
 /// What the handler saw of a request.
 struct Seen: Equatable {
-    var method: String?
+    var request: HTTPRequest?
     var length: Request.ContentLength
     var user: String?
     var body: [UInt8] = []
@@ -30,7 +30,7 @@ final class Server: Sendable {
         let workers = try WorkerPool(on: listener, workers: 4) { [self] request in
             var request = request
             var seen = Seen(
-                method: request.method?.rawValue,
+                request: request.httpRequest,
                 length: request.contentLength,
                 user: request.parameter("REMOTE_USER"),
                 areParametersComplete: request.areParametersComplete
@@ -103,7 +103,25 @@ struct FastCGITests {
         client.body([])
         #expect(try client.receive() == "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
         #expect(try server.seen(id).user == "ann", "header fields of the client are no parameters of the server")
-        #expect(try server.seen(id).method == "POST")
+    }
+
+    @Test("parameters are an HTTP request: method, path, query and header fields")
+    func httpRequest() throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(
+            parameters([
+                "SCRIPT_NAME": "/up", "PATH_INFO": "/a b", "QUERY_STRING": "x=1", "HTTP_HOST": "h", "HTTPS": "on",
+                "HTTP_X_UPLOAD_ID": "7", "CONTENT_TYPE": "text/plain", "HTTP_": "no name",
+            ])
+        )
+        client.body([])
+        _ = try client.receive()
+        let request = try #require(try server.seen(id).request)
+        #expect(request.method == .post)
+        #expect(request.path == "/up/a b?x=1")
+        #expect(request.scheme == "https")
+        #expect(request.headerFields[.contentType] == "text/plain")
+        #expect(request.headerFields[try #require(HTTPField.Name("X-Upload-Id"))] == "7")
     }
 
     @Test(

@@ -48,18 +48,18 @@ struct DCloudExchange: Exchange {
         case plain(HeldFile, FileSpec)
     }
 
-    init(_ request: RequestHead, on mount: Mount) {
+    init(_ head: RequestHead, on mount: Mount) {
         self.mount = mount
-        queryFields = (try? FormURLEncoded.parse(Array(request.query.utf8))) ?? []
+        queryFields = (try? FormURLEncoded.parse(Array(head.query.utf8))) ?? []
         var body = BodyPlan.drain
         var session: SessionKey?
         var failure: DCloudError?
-        let mediaType = request.contentType.map { MediaType(parsing: $0) }
-        if request.method != .post {
+        let mediaType = head.contentType.map { MediaType(parsing: $0) }
+        if head.request.method != .post {
             failure = .wrongMethod
         } else if mediaType == .formURLEncoded {
             body = .urlEncoded
-        } else if mediaType == .multipartForm, let contentType = request.contentType {
+        } else if mediaType == .multipartForm, let contentType = head.contentType {
             do throws(MultipartError) {
                 let boundary = try Boundary(contentType: contentType)
                 body = .multipart(boundary)
