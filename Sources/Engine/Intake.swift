@@ -72,7 +72,9 @@ public final class Intake {
             held.append(HeldContent(file: reception.release(), count: count, checksum: checksum))
             return .held(HeldFile(index: held.count - 1), count: count)
         case .segment(let segment, var reception):
-            if !isCutOff, !reception.isSealed { try reception.fit(segment) }
+            // Without a byte there is nothing to keep, and nothing that another file should make way for.
+            let keepsPrefix = isCutOff && reception.count > 0
+            if !keepsPrefix, !reception.isSealed { try reception.fit(segment) }
             let checksum = reception.checksumValue
             return try commit(reception, of: segment, checksum: checksum)
         case .acknowledged(let file):

@@ -36,13 +36,19 @@ public enum FormURLEncoded {
     }
 
     /// The bytes with each `%XX` replaced by the byte it stands for; a `%` without two digits stands for itself.
-    public static func decodingPercent(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+    ///
+    /// - Parameter isDecoded: whether the escape of a byte is decoded; all are by default.
+    public static func decodingPercent(
+        _ bytes: ArraySlice<UInt8>,
+        where isDecoded: (UInt8) -> Bool = { _ in true }
+    ) -> [UInt8] {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)
         var index = bytes.startIndex
         while index < bytes.endIndex {
             if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.endIndex,
-                let high = bytes[index + 1].hexadecimalValue, let low = bytes[index + 2].hexadecimalValue
+                let high = bytes[index + 1].hexadecimalValue, let low = bytes[index + 2].hexadecimalValue,
+                isDecoded(high << 4 | low)
             {
                 decoded.append(high << 4 | low)
                 index += 3

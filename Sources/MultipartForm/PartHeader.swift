@@ -87,22 +87,7 @@ public struct PartHeader: Hashable, Sendable {
 
     /// Decodes what browsers encode in names: `%22`, `%0D`, `%0A` and nothing else (WHATWG HTML, multipart encoding).
     private static func decodingFormEscapes(_ bytes: [UInt8]) -> [UInt8] {
-        guard bytes.contains(UInt8(ascii: "%")) else { return bytes }
-        var decoded: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-                let high = bytes[index + 1].hexadecimalValue, let low = bytes[index + 2].hexadecimalValue,
-                [0x22, 0x0D, 0x0A].contains(high << 4 | low)
-            {
-                decoded.append(high << 4 | low)
-                index += 3
-            } else {
-                decoded.append(bytes[index])
-                index += 1
-            }
-        }
-        return decoded
+        FormURLEncoded.decodingPercent(bytes[...]) { $0 == 0x22 || $0 == 0x0D || $0 == 0x0A }
     }
 
     /// `UTF-8''na%C3%AFve.txt` (RFC 5987 3.2); `nil` when it is not of that form.

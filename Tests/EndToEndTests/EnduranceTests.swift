@@ -24,6 +24,21 @@ struct EnduranceTests {
         #expect(staging.isEmpty, "nothing is left in the staging folder")
     }
 
+    /// Sends a part of a segment, then breaks off, or kills the responder and starts it again; true when it killed.
+    private func interrupt(
+        _ upload: SegmentedUpload,
+        _ range: Range<Int>,
+        _ connection: HTTPConnection,
+        _ chance: inout Chance
+    ) throws -> Bool {
+        try upload.begin(range, on: connection, sending: Int.random(in: 0..<range.count, using: &chance))
+        guard chance.isOne(in: 2) else { return false }
+        usleep(20_000)
+        site.killResponder()
+        try site.restartResponder()
+        return true
+    }
+
     @Test("in order: cut and killed at random points, resumed from the query, right in the end")
     func inOrder() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
@@ -42,19 +57,7 @@ struct EnduranceTests {
             while offset < source.count {
                 let end = min(offset + Self.segmentBytes, source.count)
                 if cuts + kills < Self.interruptionsMax, chance.isOne(in: 400) {
-                    try upload.begin(
-                        offset..<end,
-                        on: connection,
-                        sending: Int.random(in: 0..<(end - offset), using: &chance)
-                    )
-                    if chance.isOne(in: 2) {
-                        usleep(20_000)
-                        site.killResponder()
-                        try site.restartResponder()
-                        kills += 1
-                    } else {
-                        cuts += 1
-                    }
+                    if try interrupt(upload, offset..<end, connection, &chance) { kills += 1 } else { cuts += 1 }
                     continue steps
                 }
                 try #require(try upload.send(offset..<end, on: connection).status == 200)
@@ -80,15 +83,7 @@ struct EnduranceTests {
         while let offset = open.popLast() {
             let range = offset..<min(offset + Self.segmentBytes, source.count)
             if cuts + kills < Self.interruptionsMax, chance.isOne(in: 400) {
-                try upload.begin(range, on: connection, sending: Int.random(in: 0..<range.count, using: &chance))
-                if chance.isOne(in: 2) {
-                    usleep(20_000)
-                    site.killResponder()
-                    try site.restartResponder()
-                    kills += 1
-                } else {
-                    cuts += 1
-                }
+                if try interrupt(upload, range, connection, &chance) { kills += 1 } else { cuts += 1 }
                 connection = try HTTPConnection(site.port)
                 let prefix = unacknowledged.min() ?? source.count
                 try #require(try upload.wanted() >= prefix, "acknowledged bytes are asked for again")

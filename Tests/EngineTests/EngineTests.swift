@@ -105,6 +105,16 @@ final class Bench: Sendable {
         #expect(try bench.content("a") == "0123456789")
     }
 
+    @Test("a restart that breaks off before its first byte leaves the old file")
+    func emptyRestart() throws {
+        try bench.receive("0123", 0, 4)
+        let other = FileSpec(field: "f", fileName: "a", mediaType: "", target: "a", total: 12)
+        let intake = bench.intake()
+        try intake.begin(.segment(bench.key, other, #require(ByteRange(offset: 0, end: 4))))
+        #expect(throws: UploadError.lengthMismatch(declared: 4, received: 0)) { try intake.end(isCutOff: true) }
+        #expect(try bench.prefix() == 4)
+    }
+
     @Test("one byte more than the range makes it inclusive, within the total only")
     func inclusive() throws {
         #expect(try bench.receive("01234", 0, 4) == committed(5))

@@ -39,7 +39,6 @@ struct DCloudExchange: Exchange {
         let mediaType: String
         let hasFileName: Bool
         let bytesMax: Int64
-        let total: Int64?
     }
 
     /// A file part whose bytes are stored.
@@ -101,13 +100,12 @@ struct DCloudExchange: Exchange {
     private mutating func destination(of header: PartHeader, name: String) throws(DCloudError) -> Destination {
         let fileName = header.fileName ?? ""
         let mediaType = header.contentType ?? "application/octet-stream"
-        var file = FilePart(
+        let file = FilePart(
             name: name,
             fileName: fileName,
             mediaType: mediaType,
             hasFileName: header.hasFileName,
-            bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max),
-            total: nil
+            bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max)
         )
         let isNoFileChosen = header.hasFileName && fileName.isEmpty && header.range == nil
         guard isNoFileChosen || mount.allows(fileName: fileName, mediaType: mediaType) else {
@@ -127,14 +125,6 @@ struct DCloudExchange: Exchange {
         if parameter.total > mount.fileBytesMax { throw .tooLarge("at most \(mount.fileBytesMax) bytes") }
         if range.count > mount.partBytesMax { throw .tooLarge("at most \(mount.partBytesMax) bytes in a segment") }
         if let formBytesMax, parameter.total > formBytesMax { throw .overFormLimit("at most \(formBytesMax) bytes") }
-        file = FilePart(
-            name: name,
-            fileName: fileName,
-            mediaType: mediaType,
-            hasFileName: header.hasFileName,
-            bytesMax: file.bytesMax,
-            total: parameter.total
-        )
         pending = file
         return .segment(session, Self.spec(of: file, total: parameter.total), range)
     }
@@ -236,7 +226,8 @@ struct DCloudExchange: Exchange {
         for file in files {
             guard case .segment(let progress, let isWhole) = file else { continue }
             hasSegments = true
-            if isWhole, !progress.isPublished, !wholeFields.contains(progress.spec.field) {
+            // Publishing a file again tells where it is, to a client that has lost the first answer.
+            if isWhole, !wholeFields.contains(progress.spec.field) {
                 wholeFields.append(progress.spec.field)
             }
         }
