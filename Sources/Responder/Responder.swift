@@ -3,16 +3,11 @@ public import Engine
 public import FastCGI
 import HTTPTypes
 public import Logging
-import MultipartForm
 import Uploads
 
 /// Answers requests: from the web server's parameters to the mount, from the body through parser, dialect and engine to
 /// the answer, on the thread that calls it.
 public struct Responder: Sendable {
-    /// How much of a body is read for nothing, so that a client that is still sending sees the answer, in bytes; one that
-    /// sends more finds its connection closed.
-    public static let drainBytesMax: Int64 = 4 << 30
-
     private let engine: Engine
     private let settings: ResponderSettings
     private let logger: Logger
@@ -38,22 +33,36 @@ public struct Responder: Sendable {
             head = try Self.head(request)
         } catch {
             logger.error("mount can not be served", metadata: ["reason": "\(error)"])
-            var drained: Int64 = 0
-            _ = Self.drain(&request, buffers.lend(), &drained)
-            request.send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
+            var body = BodyReader(request, buffers.lend())
+            _ = body.drain()
+            _ = body.send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
             return
         }
-        var bytes: Int64 = 0
-        let answer = Self.answer(
-            &request,
-            head,
-            parameters,
-            Intake(engine, for: parameters.mount),
-            buffers,
-            &bytes
-        )
-        let isHeard = request.send(answer.status, answer.fields, body: answer.body)
-        log(parameters, head, answer, bytes: bytes, isHeard: isHeard, since: start)
+        var body = BodyReader(request, buffers.lend())
+        let answer = answer(head, parameters, &body)
+        let count = body.count
+        let isHeard = body.send(answer.status, answer.fields, body: answer.body)
+        log(parameters, head, answer, bytes: count, isHeard: isHeard, since: start)
+    }
+
+    private func answer(_ head: RequestHead, _ parameters: MountParameters, _ body: inout BodyReader) -> Answer {
+        let intake = Intake(engine, for: parameters.mount)
+        var exchange = parameters.dialect.exchange(for: head, on: parameters.mount)
+        let ending: BodyEnding
+        switch exchange.body {
+        case .multipart(let boundary):
+            var reader = FormReader(exchange, into: intake)
+            ending = body.readForm(boundary, &reader)
+            exchange = reader.exchange
+        case .urlEncoded:
+            ending = body.readFields(&exchange)
+        case .drain:
+            ending = body.drain() ? .whole : .cutOff
+        }
+        let outcomes = exchange.bodyEnded(ending).map { command in
+            Result { () throws(UploadError) in try intake.perform(command) }
+        }
+        return exchange.answer(outcomes)
     }
 
     private static let plainFields: HTTPFields = [
@@ -84,126 +93,6 @@ public struct Responder: Sendable {
         )
     }
 
-    // MARK: The body
-
-    private static func answer(
-        _ request: inout Request,
-        _ head: RequestHead,
-        _ parameters: MountParameters,
-        _ intake: Intake,
-        _ buffers: BodyBufferPool,
-        _ bytes: inout Int64
-    ) -> Answer {
-        var exchange = parameters.dialect.exchange(for: head, on: parameters.mount)
-        let buffer = buffers.lend()
-        let ending: BodyEnding
-        switch exchange.body {
-        case .multipart(let boundary):
-            var reader = FormReader(exchange, into: intake)
-            ending = readForm(&request, boundary, &reader, buffer, &bytes)
-            exchange = reader.exchange
-        case .urlEncoded:
-            ending = readFields(&request, &exchange, buffer, &bytes)
-        case .drain:
-            ending = drain(&request, buffer, &bytes) ? .whole : .cutOff
-        }
-        let outcomes = exchange.bodyEnded(ending).map { command in
-            Result { () throws(UploadError) in try intake.perform(command) }
-        }
-        return exchange.answer(outcomes)
-    }
-
-    private static func readForm(
-        _ request: inout Request,
-        _ boundary: Boundary,
-        _ reader: inout FormReader,
-        _ buffer: borrowing BodyBuffer,
-        _ bytes: inout Int64
-    ) -> BodyEnding {
-        var parser = MultipartParser(boundary: boundary)
-        var failure: MultipartError?
-        while true {
-            let block = request.read(into: buffer)
-            bytes += Int64(block.count)
-            buffer.withBytes(block.count) { span in
-                do throws(MultipartError) { try parser.parse(span, &reader) } catch { failure = error }
-            }
-            failure = failure ?? reader.failure
-            if failure != nil {
-                reader.bodyCutOff()
-                let isWhole = block.isLast || drain(&request, buffer, &bytes)
-                return failure.flatMap { isWhole ? .malformed($0) : nil } ?? .cutOff
-            }
-            switch block {
-            case .bytes: continue
-            case .last:
-                do throws(MultipartError) { try parser.finish() } catch {
-                    reader.bodyCutOff()
-                    return .malformed(error)
-                }
-                return .whole
-            case .cutOff:
-                // All that the parser wants may have come, yet the web server says that there was more.
-                reader.bodyCutOff()
-                return .cutOff
-            }
-        }
-    }
-
-    private static func readFields(
-        _ request: inout Request,
-        _ exchange: inout any Exchange,
-        _ buffer: borrowing BodyBuffer,
-        _ bytes: inout Int64
-    ) -> BodyEnding {
-        let limits = MultipartLimits()
-        var body: [UInt8] = []
-        while true {
-            let block = request.read(into: buffer)
-            bytes += Int64(block.count)
-            buffer.withBytes(block.count) { span in
-                for index in span.indices { body.append(span[index]) }
-            }
-            guard body.count <= limits.allFieldBytesMax else {
-                let isWhole = block.isLast || drain(&request, buffer, &bytes)
-                return isWhole ? .malformed(.fieldsTooLarge(max: limits.allFieldBytesMax)) : .cutOff
-            }
-            switch block {
-            case .bytes: continue
-            case .cutOff: return .cutOff
-            case .last: break
-            }
-            do throws(MultipartError) {
-                for field in try FormURLEncoded.parse(body, limits: limits) {
-                    exchange.fieldEnded(FormField(name: field.name, value: field.value), raw: field.rawValue)
-                }
-                return .whole
-            } catch {
-                return .malformed(error)
-            }
-        }
-    }
-
-    /// Reads the rest of a body for nothing; false when it was cut off.
-    private static func drain(
-        _ request: inout Request,
-        _ buffer: borrowing BodyBuffer,
-        _ bytes: inout Int64
-    ) -> Bool {
-        var drained: Int64 = 0
-        while drained < drainBytesMax {
-            let block = request.read(into: buffer)
-            bytes += Int64(block.count)
-            drained += Int64(block.count)
-            switch block {
-            case .bytes: continue
-            case .last: return true
-            case .cutOff: return false
-            }
-        }
-        return true
-    }
-
     // MARK: The log
 
     private func log(
@@ -226,19 +115,5 @@ public struct Responder: Sendable {
         } else {
             logger.info("request", metadata: metadata)
         }
-    }
-}
-
-extension Request.Block {
-    /// The number of bytes at the start of the buffer.
-    fileprivate var count: Int {
-        switch self {
-        case .bytes(let count), .last(let count), .cutOff(let count): count
-        }
-    }
-
-    /// True when nothing follows and the body is whole.
-    fileprivate var isLast: Bool {
-        if case .last = self { true } else { false }
     }
 }

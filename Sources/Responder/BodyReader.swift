@@ -1,0 +1,125 @@
+import Dialects
+import FastCGI
+import HTTPTypes
+import MultipartForm
+import Uploads
+
+/// Reads the body of one request, in blocks, in the way that its dialect asks for; then sends the answer.
+///
+/// Every body is read to its end, up to a limit, whatever becomes of it: several clients can not see an answer that comes
+/// while they are sending (dialects.md 0.10).
+struct BodyReader: ~Copyable {
+    /// How much of a body is read for nothing, in bytes; a client that sends more finds its connection closed.
+    static let drainBytesMax: Int64 = 4 << 30
+
+    private var request: Request
+    private let buffer: BodyBuffer
+    /// How many bytes have been read.
+    private(set) var count: Int64 = 0
+
+    init(_ request: consuming Request, _ buffer: consuming BodyBuffer) {
+        self.request = request
+        self.buffer = buffer
+    }
+
+    /// Answers the request; false when nobody hears it.
+    consuming func send(_ status: HTTPResponse.Status, _ fields: HTTPFields, body: [UInt8]) -> Bool {
+        request.send(status, fields, body: body)
+    }
+
+    private mutating func next() -> Request.Block {
+        let block = request.read(into: buffer)
+        count += Int64(block.count)
+        return block
+    }
+
+    /// Reads a multipart form, part by part.
+    mutating func readForm(_ boundary: Boundary, _ reader: inout FormReader) -> BodyEnding {
+        var parser = MultipartParser(boundary: boundary)
+        var failure: MultipartError?
+        while true {
+            let block = next()
+            buffer.withBytes(block.count) { span in
+                do throws(MultipartError) { try parser.parse(span, &reader) } catch { failure = error }
+            }
+            if let failure = failure ?? reader.failure {
+                reader.bodyCutOff()
+                return rest(after: block) ? .malformed(failure) : .cutOff
+            }
+            switch block {
+            case .bytes: continue
+            case .last:
+                do throws(MultipartError) { try parser.finish() } catch {
+                    reader.bodyCutOff()
+                    return .malformed(error)
+                }
+                return .whole
+            case .cutOff:
+                // All that the parser wants may have come, yet the web server says that there was more.
+                reader.bodyCutOff()
+                return .cutOff
+            }
+        }
+    }
+
+    /// Reads a urlencoded form, in one piece.
+    mutating func readFields(_ exchange: inout any Exchange) -> BodyEnding {
+        let limits = MultipartLimits()
+        var body: [UInt8] = []
+        while true {
+            let block = next()
+            buffer.withBytes(block.count) { span in
+                for index in span.indices { body.append(span[index]) }
+            }
+            guard body.count <= limits.allFieldBytesMax else {
+                return rest(after: block) ? .malformed(.fieldsTooLarge(max: limits.allFieldBytesMax)) : .cutOff
+            }
+            switch block {
+            case .bytes: continue
+            case .cutOff: return .cutOff
+            case .last: break
+            }
+            do throws(MultipartError) {
+                for field in try FormURLEncoded.parse(body, limits: limits) {
+                    exchange.fieldEnded(FormField(name: field.name, value: field.value), raw: field.rawValue)
+                }
+                return .whole
+            } catch {
+                return .malformed(error)
+            }
+        }
+    }
+
+    /// Reads to the end, for nothing; false when the body was cut off.
+    mutating func drain() -> Bool {
+        var drained: Int64 = 0
+        while drained < Self.drainBytesMax {
+            let block = next()
+            drained += Int64(block.count)
+            switch block {
+            case .bytes: continue
+            case .last: return true
+            case .cutOff: return false
+            }
+        }
+        return true
+    }
+
+    /// Reads what follows a block; false when the body was cut off.
+    private mutating func rest(after block: Request.Block) -> Bool {
+        switch block {
+        case .bytes: drain()
+        case .last: true
+        case .cutOff: false
+        }
+    }
+}
+
+extension Request.Block {
+    /// The number of bytes at the start of the buffer.
+    fileprivate var count: Int {
+        switch self {
+        case .bytes(let count), .last(let count), .cutOff(let count): count
+        }
+    }
+}
