@@ -76,13 +76,14 @@ final class Server: Sendable {
     }
 }
 
-/// Holds a listener to the end of the process.
+/// Holds a listener to the end of the process; its socket goes then.
 private func keepOpen(_ listener: consuming Listener) {
     final class Box {
         let listener: Listener
         init(_ listener: consuming Listener) { self.listener = listener }
     }
     _ = Unmanaged.passRetained(Box(listener))
+    atexit { unlink("/tmp/fermata-fastcgi-\(getpid()).sock") }
 }
 
 @Suite(.serialized, .timeLimit(.minutes(1)))

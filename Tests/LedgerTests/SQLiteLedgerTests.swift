@@ -6,15 +6,14 @@ import Uploads
 @testable import Ledger
 
 @Suite struct SQLiteLedgerTests {
-    private let directory: String
+    private let directory: TemporaryDirectory
     private let ledger: SQLiteLedger
     private let key = SessionKey(mount: "m", principal: "ann", id: "b")
     private let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 10)
 
     init() throws {
-        directory = "/tmp/fermata-ledger-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
-        ledger = try SQLiteLedger(stateDirectory: directory)
+        directory = try TemporaryDirectory()
+        ledger = try SQLiteLedger(stateDirectory: directory.path)
     }
 
     private func new(
@@ -172,7 +171,7 @@ import Uploads
         let file = try ledger.reserve(new()).file
         _ = try ledger.commit(segment(0, 4), to: file, limits: limits())
         try ledger.setVerifiedBoot("boot")
-        let again = try SQLiteLedger(stateDirectory: directory)
+        let again = try SQLiteLedger(stateDirectory: directory.path)
         #expect(try again.verifiedBoot() == "boot")
         #expect(try again.current(file)?.commit.prefix == 4)
         #expect(try again.stagingNames() == ["/r": ["s1"]])
@@ -191,5 +190,18 @@ import Uploads
         }
         #expect(inside == 2)
         #expect(try level() == 1)
+    }
+}
+
+/// A directory that is removed with the value.
+private final class TemporaryDirectory: Sendable {
+    let path = "/tmp/fermata-ledger-" + UUID().uuidString
+
+    init() throws {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    }
+
+    deinit {
+        do { try FileManager.default.removeItem(atPath: path) } catch { print("left behind: \(path)") }
     }
 }
