@@ -8,6 +8,8 @@ public import HTTPTypes
 /// 2. The body ends `whole` only when the web server said so: at the empty FCGI_STDIN record, and at CONTENT_LENGTH
 ///    where it is given. Anything else is `cutOff`, and what came before is handed on all the same.
 /// 3. It is answered once: `send` consumes the request.
+/// 4. A connection whose body was not read to its end is closed: what is left of it must not be taken for the records
+///    of a next request.
 ///
 /// The connection belongs to the accepting thread and outlives the request, hence `@safe`.
 @safe
@@ -23,6 +25,7 @@ public struct Request: ~Copyable {
     public let areParametersComplete: Bool
     private let connection: UnsafeMutablePointer<FCGX_Request>
     private var received: Int64 = 0
+    private var isBodyRead = false
 
     init(_ connection: UnsafeMutablePointer<FCGX_Request>) {
         unsafe self.connection = connection
@@ -32,6 +35,7 @@ public struct Request: ~Copyable {
     }
 
     deinit {
+        if !isBodyRead { unsafe connection.pointee.keepConnection = 0 }
         unsafe FCGX_Finish_r(connection)
     }
 
@@ -125,6 +129,7 @@ public struct Request: ~Copyable {
         )
         received += Int64(count)
         if count == wanted { return .bytes(count) }
+        isBodyRead = true
         // A short read is the end of the body or of the connection; only the stream's error tells which.
         guard unsafe FCGX_GetError(connection.pointee.in) == 0 else { return .cutOff(count) }
         switch contentLength {

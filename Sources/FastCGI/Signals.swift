@@ -23,11 +23,14 @@ public enum Signals {
         return number > 0 ? number : nil
     }
 
-    /// A handler that does nothing, without SA_RESTART: it makes a thread's accept(2) return.
-    static func installWakeUp() {
+    /// Handlers that do nothing. That of `wakeUp` is without SA_RESTART, so that it makes a thread's accept(2) return;
+    /// that of SIGUSR1 keeps libfcgi from installing its own, after which no request would be accepted any more.
+    static func installHandlers() {
         var action = sigaction()
         unsafe action.__sigaction_handler.sa_handler = { _ in }
         unsafe sigaction(wakeUp, &action, nil)
+        action.sa_flags = SA_RESTART
+        unsafe sigaction(SIGUSR1, &action, nil)
     }
 
     private static var termination: sigset_t {

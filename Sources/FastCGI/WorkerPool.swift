@@ -39,7 +39,7 @@ public final class WorkerPool: Sendable {
         precondition((1...Self.workersMax).contains(workers))
         descriptor = listener.descriptor
         self.handler = handler
-        Signals.installWakeUp()
+        Signals.installHandlers()
         guard FCGX_Init() == 0 else { throw Failure(description: "libfcgi can not be initialised") }
         for _ in 0..<workers { try start() }
     }

@@ -22,10 +22,20 @@ final class FastCGIClient {
 
     deinit { close(descriptor) }
 
+    /// One record of request 1.
+    static func record(type: UInt8, _ content: [UInt8]) -> [UInt8] {
+        [1, type, 0, 1, UInt8(content.count >> 8), UInt8(content.count & 255), 0, 0] + content
+    }
+
+    /// True once the responder has closed the connection.
+    var isClosed: Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, 0) <= 0 && errno != EAGAIN
+    }
+
     /// Sends one record.
     func send(type: UInt8, _ content: [UInt8]) {
-        let header: [UInt8] = [1, type, 0, 1, UInt8(content.count >> 8), UInt8(content.count & 255), 0, 0]
-        let bytes = header + content
+        let bytes = Self.record(type: type, content)
         _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 

@@ -36,7 +36,7 @@ final class Server: Sendable {
                 areParametersComplete: request.areParametersComplete
             )
             let buffer = buffers.lend()
-            reading: while true {
+            reading: while request.parameter("TEST_UNREAD") == nil {
                 let block = request.read(into: buffer)
                 let (count, ends): (Int, Bool)
                 switch block {
@@ -190,6 +190,28 @@ struct FastCGITests {
             #expect(try client.receive().hasSuffix("hello"))
             #expect(try server.seen("\(id)\(number)").body == [UInt8(number)])
         }
+    }
+
+    @Test("what is left of a body is never taken for another request")
+    func unreadBody() throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["TEST_ID": id, "TEST_UNREAD": "1"]), keepsConnection: true)
+        // Records of a request of its own, sent as the bytes of a body.
+        let forged = FastCGIClient.record(type: 1, [0, 1, 1, 0, 0, 0, 0, 0]) + FastCGIClient.record(type: 4, [])
+        client.body(Array(repeatElement(forged, count: 1000).joined()))
+        client.body([])
+        _ = try? client.receive()
+        #expect(client.isClosed)
+    }
+
+    @Test("SIGUSR1, to which libfcgi would stop accepting, changes nothing")
+    func userSignal() throws {
+        kill(getpid(), SIGUSR1)
+        usleep(50_000)
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters([:]))
+        client.body([])
+        #expect(try client.receive().hasSuffix("hello"))
     }
 
     @Test("too many or too large parameters are noticed")
