@@ -28,14 +28,16 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CPosix"),
 
         .target(name: "MultipartForm", swiftSettings: memorySafe),
         .target(name: "Uploads", swiftSettings: memorySafe),
+        .target(name: "Digests", dependencies: ["CCrypto", "CXXHash", "Uploads"], swiftSettings: memorySafe),
         .target(
             name: "Dialects",
             dependencies: [
-                "Uploads", "MultipartForm",
+                "Uploads", "MultipartForm", "Digests",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: memorySafe
@@ -52,7 +54,7 @@ let package = Package(
         .target(
             name: "Staging",
             dependencies: [
-                "CPosix", "CXXHash", "Uploads",
+                "CPosix", "Digests", "Uploads",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -65,7 +67,7 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Uploads", "Staging", "Ledger",
+                "Uploads", "Digests", "Staging", "Ledger",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -73,7 +75,7 @@ let package = Package(
         .target(
             name: "Responder",
             dependencies: [
-                "FastCGI", "MultipartForm", "Dialects", "Engine", "Uploads",
+                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -83,7 +85,7 @@ let package = Package(
         .executableTarget(
             name: "fermata",
             dependencies: [
-                "FastCGI", "Ledger", "Engine", "Responder",
+                "Digests", "FastCGI", "Ledger", "Engine", "Responder",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -92,11 +94,12 @@ let package = Package(
         ),
 
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),
         .testTarget(
             name: "DialectsTests",
             dependencies: [
-                "Dialects", "Uploads", "MultipartForm",
+                "Dialects", "Digests", "Uploads", "MultipartForm",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict
@@ -112,7 +115,7 @@ let package = Package(
         .testTarget(
             name: "StagingTests",
             dependencies: [
-                "Staging", "Uploads", .product(name: "SystemPackage", package: "swift-system"),
+                "Staging", "Digests", "Uploads", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict
         ),
@@ -124,7 +127,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Engine", "Ledger", "Staging", "Uploads",
+                "Engine", "Digests", "Ledger", "Staging", "Uploads",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int cposix_open_anonymous(int directory, mode_t mode) {
@@ -20,9 +22,17 @@ int cposix_rename_exclusive(int from_directory, const char *from, int to_directo
     return renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE);
 }
 
-int cposix_lock(int file, short kind, int wait) {
-    struct flock whole = {.l_type = kind, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
-    return fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole);
+int cposix_lock(int file, short kind, int wait, int64_t offset, int64_t count) {
+    struct flock range = {.l_type = kind, .l_whence = SEEK_SET, .l_start = offset, .l_len = count};
+    return fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range);
+}
+
+int cposix_open_beneath(int directory, const char *path, int flags) {
+    struct open_how how = {
+        .flags = flags,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
 
 int cposix_allocate(int file, int64_t offset, int64_t count) {

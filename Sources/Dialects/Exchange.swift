@@ -31,6 +31,10 @@ public enum BodyPlan: Sendable {
     case multipart(Boundary)
     /// As application/x-www-form-urlencoded, in one piece.
     case urlEncoded
+    /// As a document of at most this many bytes, in one piece.
+    case document(bytesMax: Int)
+    /// As the bytes of a file.
+    case file(Destination)
     /// To its end, for nothing.
     case drain
 }
@@ -53,68 +57,111 @@ public enum BodyEnding: Hashable, Sendable {
     case cutOff
     /// In a form that can not be read.
     case malformed(MultipartError)
+    /// As a document of more bytes than it may have.
+    case tooLarge(bytesMax: Int)
 }
 
 /// One request in a dialect: where its bytes go, what is to be done at its end, and what to answer.
 ///
 /// An exchange does nothing itself. Its methods are called in the order of the request: `partBegins` for each part, then
-/// `fieldEnded` or `fileEnded`; `bodyEnded` once; `answer` last, with the outcome of each command up to the first that
-/// failed, and that failure.
+/// `fieldEnded` or `fileEnded`; `documentEnded` for a document; `bodyEnded` last.
 public protocol Exchange {
     /// How to read the body.
     var body: BodyPlan { get }
     /// Decides on a part by its header.
-    mutating func partBegins(_ header: PartHeader) -> PartPlan
+    ///
+    /// - Parameter sizeHint: how many bytes the part has if it is the last one of a form of declared length.
+    mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan
     /// Takes a field.
     mutating func fieldEnded(_ field: FormField, raw: [UInt8])
     /// Takes what became of a file's bytes.
     mutating func fileEnded(_ result: Result<Receipt, UploadError>)
+    /// Takes a document.
+    mutating func documentEnded(_ bytes: [UInt8])
     /// Decides what is to be done, now that the whole request is known.
-    mutating func bodyEnded(_ ending: BodyEnding) -> [Command]
-    /// The answer.
-    func answer(_ outcomes: [Result<Outcome, UploadError>]) -> Answer
+    mutating func bodyEnded(_ ending: BodyEnding) -> Step
 }
 
-/// What the client is told.
-public struct Answer: Sendable {
-    /// The status.
-    public let status: HTTPResponse.Status
-    /// The header fields, without those that the sender adds (Content-Length).
-    public let fields: HTTPFields
-    /// The body.
-    public let body: [UInt8]
-    /// The dialect's own word for the outcome, for the log.
-    public let code: String
-    /// What failed below, for the log; never part of the body.
-    public let failure: StorageFailure?
+/// What is to be done next.
+public enum Step {
+    /// Perform a command; its result decides on the next step.
+    case perform(Command, then: (Result<Outcome, UploadError>) -> Step)
+    /// Answer.
+    case answer(Answer)
+}
 
-    init(
-        _ status: HTTPResponse.Status,
-        _ json: JSON,
-        type: String,
-        code: String,
-        failure: StorageFailure? = nil,
-        allow: String? = nil
-    ) {
-        self.status = status
-        var fields: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
-        fields[.allow] = allow
-        self.fields = fields
-        body = json.encoded
-        self.code = code
-        self.failure = failure
+extension Step {
+    /// Performs commands in their order, whatever comes of each, and answers by all results.
+    static func perform(
+        _ commands: [Command],
+        thenAnswer answer: @escaping ([Result<Outcome, UploadError>]) -> Answer
+    ) -> Step {
+        next(commands[...], [], answer)
     }
-}
 
-/// The dialects, by the name that `FERMATA_DIALECT` gives them.
-public enum Dialect: String, CaseIterable, Sendable {
-    /// The DCloud 5+ runtime's Uploader (dialects.md 1).
-    case dcloud
+    private static func next(
+        _ commands: ArraySlice<Command>,
+        _ results: [Result<Outcome, UploadError>],
+        _ answer: @escaping ([Result<Outcome, UploadError>]) -> Answer
+    ) -> Step {
+        guard let command = commands.first else { return .answer(answer(results)) }
+        return .perform(command) { next(commands.dropFirst(), results + [$0], answer) }
+    }
 
-    /// Begins to answer a request.
-    public func exchange(for request: RequestHead, on mount: Mount) -> any Exchange {
-        switch self {
-        case .dcloud: DCloudExchange(request, on: mount)
+    /// Performs a command; a failure is answered.
+    static func perform(
+        _ command: Command,
+        orFail fail: @escaping (UploadError) -> Answer,
+        then step: @escaping (Outcome) -> Step
+    ) -> Step {
+        .perform(command) { result in
+            switch result {
+            case .success(let outcome): step(outcome)
+            case .failure(let error): .answer(fail(error))
+            }
         }
     }
+
+    /// Asks for a session; a failure is answered.
+    static func describe(
+        _ key: SessionKey,
+        orFail fail: @escaping (UploadError) -> Answer,
+        then step: @escaping (SessionProgress?) -> Step
+    ) -> Step {
+        .perform(.describe(key), orFail: fail) { outcome in
+            guard case .described(let progress) = outcome else { preconditionFailure("a session is described") }
+            return step(progress)
+        }
+    }
+
+    /// Looks at a path; a failure is answered.
+    static func lookUp(
+        _ path: RelativePath,
+        orFail fail: @escaping (UploadError) -> Answer,
+        then step: @escaping (PathEntry) -> Step
+    ) -> Step {
+        .perform(.lookUp(path), orFail: fail) { outcome in
+            guard case .found(let entry) = outcome else { preconditionFailure("a path is looked up") }
+            return step(entry)
+        }
+    }
+
+    /// Makes a file of parts and publishes it; a failure is answered.
+    static func assemble(
+        _ key: FileKey,
+        _ claims: [PartClaim],
+        _ rules: AssemblyRules,
+        orFail fail: @escaping (UploadError) -> Answer,
+        then answer: @escaping (PublishedFile) -> Answer
+    ) -> Step {
+        .perform(.assemble(key, claims, rules), orFail: fail) { outcome in
+            guard case .published(let file) = outcome else { preconditionFailure("a file is published") }
+            return .answer(answer(file))
+        }
+    }
+}
+
+/// Requests have no document, no file and no part unless their dialect says otherwise.
+extension Exchange {
+    public mutating func documentEnded(_ bytes: [UInt8]) {}
 }

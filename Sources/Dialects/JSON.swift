@@ -1,9 +1,14 @@
+import MultipartForm
+
 /// A JSON value whose members keep their order, as the dialects prescribe one (dialects.md 0.2); Foundation's encoder
 /// does not keep it.
 enum JSON {
     case string(String)
     case integer(Int64)
+    /// A number that is no integer of 64 bits, in the spelling that it was read in.
+    case number(String)
     case boolean(Bool)
+    case null
     case array([JSON])
     case object([(String, JSON)])
 
@@ -19,6 +24,8 @@ enum JSON {
         switch self {
         case .string(let text): Self.write(text, to: &bytes)
         case .integer(let number): bytes += String(number).utf8
+        case .number(let text): bytes += text.utf8
+        case .null: bytes += "null".utf8
         case .boolean(let flag): bytes += (flag ? "true" : "false").utf8
         case .array(let elements):
             bytes.append(UInt8(ascii: "["))
@@ -52,5 +59,56 @@ enum JSON {
             }
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+}
+
+extension JSON {
+    /// The last member of a name; `nil` when there is none, or this is no object.
+    subscript(name: String) -> JSON? {
+        guard case .object(let members) = self else { return nil }
+        return members.last { $0.0 == name }?.1
+    }
+
+    /// The text of a string.
+    var text: String? {
+        guard case .string(let text) = self else { return nil }
+        return text
+    }
+
+    /// An integer of 0 ... 2^63-1, which may be sent as a decimal string (dialects.md 0.3).
+    var natural: Int64? {
+        switch self {
+        case .integer(let number): number >= 0 ? number : nil
+        case .string(let text): IntegerField.parse(text)
+        case .number, .boolean, .null, .array, .object: nil
+        }
+    }
+
+    /// A scalar as a form would have it.
+    var fieldValue: String? {
+        switch self {
+        case .string(let text), .number(let text): text
+        case .integer(let number): String(number)
+        case .boolean(let flag): flag ? "true" : "false"
+        case .null, .array, .object: nil
+        }
+    }
+}
+
+extension JSON: Equatable {
+    /// Objects are equal when they have the same members, in whatever order.
+    static func == (one: JSON, other: JSON) -> Bool {
+        switch (one, other) {
+        case (.string(let one), .string(let other)): one == other
+        case (.integer(let one), .integer(let other)): one == other
+        case (.number(let one), .number(let other)): one == other
+        case (.boolean(let one), .boolean(let other)): one == other
+        case (.null, .null): true
+        case (.array(let one), .array(let other)): one == other
+        case (.object(let one), .object(let other)):
+            one.count == other.count
+                && Dictionary(one, uniquingKeysWith: { $1 }) == Dictionary(other, uniquingKeysWith: { $1 })
+        case (_, _): false
+        }
     }
 }

@@ -13,7 +13,8 @@ import Uploads
 /// 5. Whatever a killed process leaves behind is invisible, or finished by `recover`.
 public struct Engine: Sendable {
     let ledger: any Ledger
-    let now: @Sendable () -> Int64
+    /// The time in seconds since 1970.
+    public let now: @Sendable () -> Int64
 
     /// - Parameter now: the time in seconds since 1970.
     public init(ledger: any Ledger, now: @escaping @Sendable () -> Int64) {

@@ -19,11 +19,26 @@ extension Engine {
         switch file.phase {
         case .published: return try settle(file, in: area, tombstoneSeconds)
         case .publishing(let name, let inode):
-            if try staged({ () throws(StagingError) in try area.inode(ofPublished: name) }) == inode {
+            let path = try path(name)
+            if try staged({ () throws(StagingError) in try area.inode(ofPublished: path) }) == inode {
                 return try settle(file, in: area, tombstoneSeconds)
             }
         case .reserved, .open: guard commit.isWhole else { throw .superseded }
+        case .cancelled: throw .cancelled
         }
+        return try publish(file, staging, assembly: nil, in: area, tombstoneSeconds)
+    }
+
+    /// Publishes a staging file that is whole, with its exclusive lock held.
+    ///
+    /// - Parameter assembly: what the file is made of, for an upload in parts.
+    func publish(
+        _ file: StoredFile,
+        _ staging: borrowing StagingFile,
+        assembly: Assembly?,
+        in area: borrowing StagingArea,
+        _ tombstoneSeconds: Int64
+    ) throws(UploadError) -> PublishedFile {
         let inode = try staged { () throws(StagingError) in
             try staging.seal()
             return try staging.inode()
@@ -36,33 +51,90 @@ extension Engine {
             try staged { () throws(StagingError) in try area.remove(file.staging) }
             throw error.uploadError
         }
-        let name = try name(like: file.spec.target, in: area) { (name) throws(UploadError) in
-            try ledger.beginPublishing(file, as: name, inode: inode)
-            return try staged { () throws(StagingError) in
-                try staging.publish(file.staging, as: name, in: area)
+        var (file, assembly) = (file, assembly)
+        var hasBegun = false
+        do throws(UploadError) {
+            let path = try path(for: file.spec.target, in: area) { (path) throws(UploadError) in
+                let begun = try ledger.beginPublishing(file, as: path.text, inode: inode, assembly: assembly)
+                hasBegun = true
+                discard(begun.leftovers)
+                (file, assembly) = (begun.file, nil)
+                return try staged { () throws(StagingError) in
+                    try staging.trim(to: file.spec.total)
+                    return try staging.publish(
+                        file.staging,
+                        as: path,
+                        replacing: file.spec.target.ifTaken == .replace,
+                        in: area
+                    )
+                }
             }
+            return try finish(file, as: path, in: area, tombstoneSeconds)
+        } catch {
+            switch error {
+            case .pathBlocked, .namesExhausted:
+                if hasBegun { try ledger.abandonPublishing(file) }
+                hasBegun = false
+            case _: break
+            }
+            // The file takes bytes again, unless the ledger has begun what the next call or start will finish.
+            if !hasBegun { try staged { () throws(StagingError) in try staging.unseal() } }
+            throw error
         }
-        return try finish(file, as: name, in: area, tombstoneSeconds)
     }
 
-    /// Publishes a file that only this request has.
-    func publish(_ held: borrowing StagingFile, _ spec: FileSpec, root: String) throws(UploadError) -> PublishedFile {
+    /// Publishes bytes that only this request has.
+    func publish(_ held: HeldContent, _ spec: FileSpec, root: String) throws(UploadError) -> PublishedFile {
         let area = try area(root)
         do {
-            try held.seal()
-            try held.sync()
+            try held.file.seal()
+            try held.file.sync()
         } catch {
             throw error.uploadError
         }
-        let name = try name(like: spec.target, in: area) { (name) throws(UploadError) in
-            try staged { () throws(StagingError) in try held.publishAnonymous(as: name, in: area) }
+        let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
+            switch spec.target.ifTaken {
+            case .addNumber:
+                return try staged { () throws(StagingError) in try held.file.publishAnonymous(as: path, in: area) }
+            case .replace:
+                let name = StagingArea.makeName()
+                return try staged { () throws(StagingError) in
+                    try held.file.link(as: name, in: area)
+                    return try held.file.publish(name, as: path, replacing: true, in: area)
+                }
+            }
         }
-        try staged { () throws(StagingError) in try area.syncRoot() }
-        return PublishedFile(spec: spec, path: name)
+        try staged { () throws(StagingError) in try area.syncFolder(of: path) }
+        return PublishedFile(spec: spec, path: path.text)
+    }
+
+    /// Publishes a small file of these bytes.
+    func publish(_ bytes: [UInt8], as target: Target, root: String) throws(UploadError) -> PublishedFile {
+        let area = try area(root)
+        let file = try staged { () throws(StagingError) in
+            let file = try StagingFile.anonymous(in: area)
+            try file.write(bytes.span, at: 0)
+            return file
+        }
+        let count = Int64(bytes.count)
+        let spec = FileSpec(field: "", fileName: "", mediaType: "", target: target, total: count)
+        let content = HeldContent(file: file, base: 0, count: count, checksum: 0, digest: nil, place: .own)
+        return try publish(content, spec, root: root)
+    }
+
+    /// Makes a folder with those above it.
+    func makeFolder(_ path: RelativePath, root: String) throws(UploadError) {
+        let area = try area(root)
+        do { try area.makeFolder(at: path) } catch {
+            switch error.uploadError {
+            case .storage(let failure): throw .folderNotMade(failure)
+            case let other: throw other
+            }
+        }
     }
 
     /// Tells the truth of a file without a staging name: it is published, about to be, or gone.
-    private func settle(
+    func settle(
         _ file: StoredFile,
         in area: borrowing StagingArea,
         _ tombstoneSeconds: Int64
@@ -71,42 +143,53 @@ extension Engine {
         switch file.phase {
         case .published(let name): return PublishedFile(spec: file.spec, path: name)
         // The ledger knew the name first, so the file got it; if it is not there now, it has been fetched already.
-        case .publishing(let name, _): return try finish(file, as: name, in: area, tombstoneSeconds)
+        case .publishing(let name, _): return try finish(file, as: path(name), in: area, tombstoneSeconds)
         case .reserved, .open:
             try ledger.remove(file)
             throw .superseded
+        case .cancelled: throw .cancelled
         }
     }
 
     private func finish(
         _ file: StoredFile,
-        as name: String,
+        as path: RelativePath,
         in area: borrowing StagingArea,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
-        try staged { () throws(StagingError) in try area.syncRoot() }
-        try ledger.finishPublishing(file, as: name, tombstoneUntil: now() + tombstoneSeconds)
-        return PublishedFile(spec: file.spec, path: name)
+        try staged { () throws(StagingError) in try area.syncFolder(of: path) }
+        try ledger.finishPublishing(file, as: path.text, tombstoneUntil: now() + tombstoneSeconds)
+        return PublishedFile(spec: file.spec, path: path.text)
     }
 
-    /// Offers free names until one is taken up.
-    private func name(
-        like target: String,
+    /// Offers paths until one is taken up.
+    private func path(
+        for target: Target,
         in area: borrowing StagingArea,
-        _ takeUp: (String) throws(UploadError) -> Bool
-    ) throws(UploadError) -> String {
-        let target = try safe(target)
-        for _ in 0..<namesTriedMax {
-            let name = try staged { () throws(StagingError) in try area.freeName(like: target) }
-            if try takeUp(name) { return name }
+        _ takeUp: (RelativePath) throws(UploadError) -> Bool
+    ) throws(UploadError) -> RelativePath {
+        try staged { () throws(StagingError) in
+            try area.makeFolder(at: target.path.parent)
+            if target.ifTaken == .replace, try area.entry(at: target.path) == .folder { throw .blocked }
         }
-        throw .namesExhausted(max: namesTriedMax)
+        switch target.ifTaken {
+        case .replace:
+            guard try takeUp(target.path) else { throw .pathBlocked }
+            return target.path
+        case .addNumber:
+            for _ in 0..<namesTriedMax {
+                let path = try staged { () throws(StagingError) in try area.freePath(like: target.path) }
+                if try takeUp(path) { return path }
+            }
+            throw .namesExhausted(max: namesTriedMax)
+        }
     }
 
-    /// A dialect's choice of name, checked once more where it meets the file system.
-    private func safe(_ target: String) throws(UploadError) -> String {
-        guard !target.isEmpty, target != ".", target != "..", !target.utf8.contains(where: { $0 == 0x2F || $0 == 0 })
-        else { throw .storage(StorageFailure(operation: "publish file", reason: "unsafe name")) }
-        return StagingArea.fitted(target)
+    /// A path that the ledger has kept.
+    private func path(_ text: String) throws(UploadError) -> RelativePath {
+        guard let path = RelativePath(parsing: text) else {
+            throw .storage(StorageFailure(operation: "read ledger", reason: "a published path is unsafe"))
+        }
+        return path
     }
 }

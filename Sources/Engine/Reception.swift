@@ -1,6 +1,19 @@
+import Digests
 import Ledger
 import Staging
 import Uploads
+
+/// Where bytes lie that wait for a command.
+enum HeldPlace {
+    /// In a file of their own that has no name.
+    case own
+    /// In the slot of a part, whose size they must have when the file's size was declared.
+    case slot(StoredFile, number: Int, slot: ByteRange, isExact: Bool)
+    /// In a file of their own, as their slot was taken or is not known yet; their size is given where it is declared.
+    case aside(countExact: Int64?)
+    /// Behind the committed bytes of a file, which end at `offset`.
+    case end(StoredFile, offset: Int64)
+}
 
 /// The bytes of one part on their way to their place.
 ///
@@ -15,15 +28,15 @@ struct Reception: ~Copyable {
         case aside(StoredFile)
         /// They are at their offset in a new file: put it in the place of the one before.
         case replacement(NewFile)
-        /// They are a file: hold it.
-        case whole
+        /// They wait for a command.
+        case held(HeldPlace)
     }
 
-    let purpose: Purpose
-    let file: StagingFile
+    private(set) var purpose: Purpose
+    private(set) var file: StagingFile
     /// Where in `file` the first byte goes.
-    let base: Int64
-    /// How many bytes are expected for a range, or allowed for a whole file.
+    private(set) var base: Int64
+    /// How many bytes are expected for a range, or allowed otherwise.
     let countMax: Int64
     private(set) var count: Int64 = 0
     private(set) var extra: UInt8?
@@ -31,12 +44,20 @@ struct Reception: ~Copyable {
     /// The file was published or restarted by another request while these bytes came in.
     private(set) var isSealed = false
     private let checksum = Checksum()
+    private let md5: MD5?
 
-    init(_ purpose: Purpose, into file: consuming StagingFile, base: Int64, countMax: Int64) {
+    init(
+        _ purpose: Purpose,
+        into file: consuming StagingFile,
+        base: Int64,
+        countMax: Int64,
+        isHashed: Bool = false
+    ) {
         self.purpose = purpose
         self.file = file
         self.base = base
         self.countMax = countMax
+        md5 = isHashed ? MD5() : nil
     }
 
     /// The XXH3-64 of the bytes that were written.
@@ -67,15 +88,45 @@ struct Reception: ~Copyable {
     mutating func copy(from source: borrowing HeldContent) throws(UploadError) {
         precondition(count == 0 && source.count <= countMax)
         do {
-            try file.copy(from: source.file, count: source.count, to: base)
+            try file.copy(source.range, of: source.file, to: base)
         } catch {
             throw error.uploadError
         }
         count = source.count
     }
 
+    /// Whether the next bytes would not fit into the slot that they are written to.
+    func outgrowsSlot(by bytes: Int) -> Bool {
+        guard case .held(.slot(_, _, let slot, isExact: false)) = purpose else { return false }
+        return count + Int64(bytes) > slot.count
+    }
+
+    /// Moves what has come so far to a file of its own, where the rest will go too.
+    mutating func moveAside(to other: consuming StagingFile) throws(UploadError) {
+        guard let range = ByteRange(offset: base, count: count) else { preconditionFailure("a slot does not overflow") }
+        do { try other.copy(range, of: file, to: 0) } catch { throw error.uploadError }
+        file = other
+        base = 0
+        purpose = .held(.aside(countExact: nil))
+    }
+
     /// The file without the rest.
     consuming func release() -> StagingFile { file }
+
+    /// What is held, now that no more bytes come.
+    consuming func hold(_ place: HeldPlace) -> HeldContent {
+        let (base, count, checksum) = (base, count, checksum.value)
+        var digest: MD5Digest?
+        if let md5 { digest = md5.finish() }
+        return HeldContent(
+            file: file,
+            base: base,
+            count: count,
+            checksum: checksum,
+            digest: digest,
+            place: place
+        )
+    }
 
     private mutating func append(_ bytes: Span<UInt8>) throws(UploadError) {
         do {
@@ -87,19 +138,39 @@ struct Reception: ~Copyable {
             throw error.uploadError
         }
         checksum.update(bytes)
+        md5?.update(bytes)
         count += Int64(bytes.count)
     }
 }
 
-/// A whole file that a request holds.
+/// Bytes that a request holds.
 final class HeldContent {
-    let file: StagingFile
+    var file: StagingFile
+    let base: Int64
     let count: Int64
     let checksum: UInt64
+    let digest: MD5Digest?
+    let place: HeldPlace
 
-    init(file: consuming StagingFile, count: Int64, checksum: UInt64) {
+    init(
+        file: consuming StagingFile,
+        base: Int64,
+        count: Int64,
+        checksum: UInt64,
+        digest: MD5Digest?,
+        place: HeldPlace
+    ) {
         self.file = file
+        self.base = base
         self.count = count
         self.checksum = checksum
+        self.digest = digest
+        self.place = place
+    }
+
+    /// Where the bytes are in `file`.
+    var range: ByteRange {
+        guard let range = ByteRange(offset: base, count: count) else { preconditionFailure("what is held was written") }
+        return range
     }
 }

@@ -8,10 +8,12 @@ public import Uploads
 public struct RecoveryReport: Hashable, Sendable {
     /// Files that were whole but had no final name yet.
     public var published = 0
-    /// Segments whose bytes a power cut has taken.
+    /// Segments and parts whose bytes a power cut has taken.
     public var segmentsLost = 0
     /// Files whose staging file was gone.
     public var filesLost = 0
+    /// Why whole files could not be published.
+    public var unpublishable: [UploadError] = []
 }
 
 /// What a sweep removed.
@@ -34,8 +36,8 @@ extension Engine {
     public func recover(boot: String, tombstoneSeconds: Int64) throws(UploadError) -> RecoveryReport {
         var report = RecoveryReport()
         if try ledger.verifiedBoot() != boot {
-            for (file, segments) in try ledger.unpublishedFiles() {
-                try verify(file, segments, &report)
+            for (file, segments, parts) in try ledger.unpublishedFiles() {
+                try verify(file, segments, parts, &report)
             }
             try ledger.setVerifiedBoot(boot)
         }
@@ -45,6 +47,9 @@ extension Engine {
                 report.published += 1
             } catch .superseded {
                 report.filesLost += 1
+            } catch {
+                // One file that can not be published now does not keep the others waiting; its client will ask again.
+                report.unpublishable.append(error)
             }
         }
         return report
@@ -53,6 +58,7 @@ extension Engine {
     private func verify(
         _ file: StoredFile,
         _ segments: [CommittedSegment],
+        _ parts: [StoredPart],
         _ report: inout RecoveryReport
     ) throws(UploadError) {
         let area = try area(file.root)
@@ -67,10 +73,34 @@ extension Engine {
             let checksum = try staged { () throws(StagingError) in try staging.checksum(of: segment.range) }
             if checksum != segment.checksum { lost.append(segment) }
         }
-        if lost.isEmpty { return }
-        report.segmentsLost += lost.count
-        try ledger.drop(lost, of: file)
+        var lostParts: [StoredPart] = []
+        for part in parts {
+            let checksum = try checksum(of: part, staging, in: area)
+            if checksum != part.checksum { lostParts.append(part) }
+        }
+        if lost.isEmpty, lostParts.isEmpty { return }
+        report.segmentsLost += lost.count + lostParts.count
+        if !lost.isEmpty { try ledger.drop(lost, of: file) }
+        if !lostParts.isEmpty { discard(try ledger.drop(lostParts, of: file)) }
         try staged { () throws(StagingError) in try staging.unseal() }
+    }
+
+    /// The checksum of a part's bytes as they are now; `nil` when they are not there.
+    private func checksum(
+        of part: StoredPart,
+        _ staging: borrowing StagingFile,
+        in area: borrowing StagingArea
+    ) throws(UploadError) -> UInt64? {
+        switch part.place {
+        case .staging(let offset):
+            guard let range = ByteRange(offset: offset, count: part.part.size) else { return nil }
+            return try staged { () throws(StagingError) in try staging.checksum(of: range) }
+        case .scratch(let name):
+            guard let scratch = try staged({ () throws(StagingError) in try StagingFile.open(name, in: area) }) else {
+                return nil
+            }
+            return try staged { () throws(StagingError) in try scratch.checksum(of: .first(part.part.size)) }
+        }
     }
 
     /// Removes expired sessions with their bytes, and staging files that no session knows.
@@ -107,7 +137,7 @@ extension Engine {
         switch current.phase {
         case .reserved, .open:
             if try !staged({ () throws(StagingError) in try area.holds(file.staging) }) { try ledger.remove(file) }
-        case .publishing, .published: break
+        case .publishing, .published, .cancelled: break
         }
     }
 }

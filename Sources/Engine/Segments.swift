@@ -68,7 +68,7 @@ extension Intake {
 
     /// Makes the file of a first segment; `nil` when another request made one first.
     private func startFile(_ segment: Segment, in area: borrowing StagingArea) throws(UploadError) -> Reception? {
-        let new = newFile(segment)
+        let new = newFile(segment.key, segment.spec)
         var staging = try reservedFile(segment.spec.total, in: area)
         do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
         let file: StoredFile
@@ -117,7 +117,7 @@ extension Intake {
         let staging = try reservedFile(segment.spec.total, in: area)
         let range = segment.range
         return Reception(
-            .replacement(newFile(segment)),
+            .replacement(newFile(segment.key, segment.spec)),
             into: staging,
             base: range.offset,
             countMax: range.count
@@ -134,11 +134,6 @@ extension Intake {
             preconditionFailure("a segment ends where its file ends")
         }
         let committed = CommittedSegment(range: range, checksum: checksum)
-        let limits = CommitLimits(
-            disjointRangesMax: mount.disjointRangesMax,
-            expiresAt: engine.now() + mount.idleSeconds,
-            isDurable: mount.durability == .segment
-        )
         switch reception.purpose {
         case .inPlace(let file):
             // A sealed file has all of its bytes, or has made way for another.
@@ -149,7 +144,7 @@ extension Intake {
             let area = try engine.area(file.root)
             guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
             else { return try receiptForSealed(file) }
-            do { try staging.copy(from: reception.file, count: range.count, to: range.offset) } catch .sealed {
+            do { try staging.copy(.first(range.count), of: reception.file, to: range.offset) } catch .sealed {
                 return try receiptForSealed(file)
             } catch {
                 throw error.uploadError
@@ -170,13 +165,13 @@ extension Intake {
                 try? area.remove(new.staging)
                 throw error
             }
-        case .whole:
-            preconditionFailure("a whole file is held, not committed")
+        case .held:
+            preconditionFailure("these bytes wait for a command")
         }
     }
 
-    private func receipt(for file: StoredFile, _ commit: Commit) -> Receipt {
-        .committed(FileProgress(spec: file.spec, prefix: commit.prefix, isPublished: false), isWhole: commit.isWhole)
+    func receipt(for file: StoredFile, _ commit: Commit) -> Receipt {
+        .committed(FileProgress(spec: file.spec, prefix: commit.prefix), isWhole: commit.isWhole)
     }
 
     private func receiptForSealed(_ file: StoredFile) throws(UploadError) -> Receipt {
@@ -186,33 +181,7 @@ extension Intake {
         case .reserved, .open:
             guard commit.isWhole else { throw .superseded }
             return receipt(for: file, commit)
+        case .cancelled: throw .cancelled
         }
-    }
-
-    private func syncIfDurable(_ file: borrowing StagingFile) throws(UploadError) {
-        guard mount.durability == .segment else { return }
-        do { try file.sync() } catch { throw error.uploadError }
-    }
-
-    private func reservedFile(_ total: Int64, in area: borrowing StagingArea) throws(UploadError) -> StagingFile {
-        do {
-            let file = try StagingFile.anonymous(in: area)
-            try file.reserve(total: total)
-            return file
-        } catch {
-            throw error.uploadError
-        }
-    }
-
-    private func newFile(_ segment: Segment) -> NewFile {
-        let now = engine.now()
-        return NewFile(
-            key: segment.key,
-            spec: segment.spec,
-            root: mount.root,
-            staging: StagingArea.makeName(),
-            expiresAt: now + mount.idleSeconds,
-            now: now
-        )
     }
 }

@@ -36,8 +36,41 @@ public protocol Ledger: Sendable {
         limits: CommitLimits
     ) throws(UploadError) -> (file: StoredFile, commit: Commit, leftovers: [Leftover])
 
+    /// Makes an upload and stores its fields; of kind `ranges`, goes on with one of the same size that is open.
+    func open(_ file: NewFile, _ upload: NewUpload) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
+
+    /// The file of a key with its progress, and the parts of an upload in parts, ascending.
+    func upload(_ key: FileKey, now: Int64) throws(UploadError) -> StoredUpload?
+
+    /// Gives an upload in parts its layout, unless it has got one meanwhile; returns what it has.
+    func learn(_ layout: PartLayout, for file: StoredFile) throws(UploadError) -> PartLayout
+
+    /// Whether the slot of a part holds committed bytes.
+    func hasPartInPlace(_ number: Int, of file: StoredFile) throws(UploadError) -> Bool
+
+    /// Puts a part in the place of one with its number, or adds it.
+    ///
+    /// - Parameter limits: the largest sum of all parts is its `fileBytesMax`.
+    func commit(_ part: StoredPart, to file: StoredFile, limits: CommitLimits) throws(UploadError) -> [Leftover]
+
+    /// Gives up a file; its row stays as a tombstone.
+    func cancel(_ file: StoredFile, tombstoneUntil: Int64) throws(UploadError) -> [Leftover]
+
+    /// A number that was never issued before, durably: 1, 2, 3 and so on.
+    func issueNumber() throws(UploadError) -> Int64
+
     /// Notes, durably, that a whole and synced file is about to be renamed.
-    func beginPublishing(_ file: StoredFile, as name: String, inode: UInt64) throws(UploadError)
+    ///
+    /// - Parameter assembly: what the file is now made of, for an upload in parts.
+    func beginPublishing(
+        _ file: StoredFile,
+        as name: String,
+        inode: UInt64,
+        assembly: Assembly?
+    ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
+
+    /// Notes that a file did not get its final name after all, and is open again.
+    func abandonPublishing(_ file: StoredFile) throws(UploadError)
 
     /// Notes that the file has its final name.
     func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError)
@@ -60,11 +93,15 @@ public protocol Ledger: Sendable {
     /// Files whose coverage is whole but that are not published.
     func unpublishedWholeFiles() throws(UploadError) -> [StoredFile]
 
-    /// Every unpublished file with the segments that its coverage consists of.
-    func unpublishedFiles() throws(UploadError) -> [(file: StoredFile, segments: [CommittedSegment])]
+    /// Every unpublished file with the segments that its coverage consists of, and its parts.
+    func unpublishedFiles() throws(UploadError)
+        -> [(file: StoredFile, segments: [CommittedSegment], parts: [StoredPart])]
 
     /// Reduces a file's coverage to the segments that are not among `lost`.
     func drop(_ lost: [CommittedSegment], of file: StoredFile) throws(UploadError)
+
+    /// Forgets parts of a file.
+    func drop(_ lost: [StoredPart], of file: StoredFile) throws(UploadError) -> [Leftover]
 
     /// The roots that files were ever staged in, and the names of the staging files that belong to a session.
     func stagingNames() throws(UploadError) -> [String: Set<String>]
@@ -88,6 +125,60 @@ public struct StoredFile: Hashable, Sendable {
     public let staging: String
     /// Where it is on its way.
     public let phase: FilePhase
+    /// How its bytes come.
+    public let kind: NewUpload.Kind
+}
+
+/// A file with all that is committed of it.
+public struct StoredUpload: Sendable {
+    /// The file.
+    public let file: StoredFile
+    /// How far it is, when it comes in ranges.
+    public let commit: Commit
+    /// The committed parts, ascending, when it comes in parts.
+    public let parts: [StoredPart]
+}
+
+/// A committed part and where its bytes are.
+public struct StoredPart: Hashable, Sendable {
+    /// Its number, size and digest.
+    public let part: Part
+    /// The XXH3-64 of its bytes.
+    public let checksum: UInt64
+    /// Where its bytes are.
+    public let place: Place
+
+    /// Where the bytes of a part are.
+    public enum Place: Hashable, Sendable {
+        /// In the staging file, from `offset` on.
+        case staging(offset: Int64)
+        /// In a scratch file of this staging name.
+        case scratch(String)
+    }
+
+    /// A committed part.
+    public init(_ part: Part, checksum: UInt64, place: Place) {
+        self.part = part
+        self.checksum = checksum
+        self.place = place
+    }
+}
+
+/// What a file was made of at its completion.
+public struct Assembly: Hashable, Sendable {
+    let total: Int64
+    let staging: String
+    let parts: [StoredPart]
+
+    /// - Parameters:
+    ///   - total: the size of the file in bytes.
+    ///   - staging: the staging file that holds it.
+    ///   - parts: the parts, ascending, each with its place in that file.
+    public init(total: Int64, staging: String, parts: [StoredPart]) {
+        self.total = total
+        self.staging = staging
+        self.parts = parts
+    }
 }
 
 /// A file that is to be made.
@@ -130,15 +221,18 @@ public struct CommittedSegment: Hashable, Sendable {
 /// The terms of a commit.
 public struct CommitLimits: Hashable, Sendable {
     let disjointRangesMax: Int
+    let fileBytesMax: Int64
     let expiresAt: Int64
     let isDurable: Bool
 
     /// - Parameters:
     ///   - disjointRangesMax: into how many ranges a file may fall.
+    ///   - fileBytesMax: how large a file in parts may become, in bytes.
     ///   - expiresAt: when the session expires from now on, in seconds since 1970.
     ///   - isDurable: whether the commit is on disk when the call returns.
-    public init(disjointRangesMax: Int, expiresAt: Int64, isDurable: Bool) {
+    public init(disjointRangesMax: Int, fileBytesMax: Int64, expiresAt: Int64, isDurable: Bool) {
         self.disjointRangesMax = disjointRangesMax
+        self.fileBytesMax = fileBytesMax
         self.expiresAt = expiresAt
         self.isDurable = isDurable
     }
@@ -158,4 +252,10 @@ public struct Leftover: Hashable, Sendable {
     public let root: String
     /// Its name in the staging folder.
     public let staging: String
+
+    /// A staging file of a root.
+    public init(root: String, staging: String) {
+        self.root = root
+        self.staging = staging
+    }
 }

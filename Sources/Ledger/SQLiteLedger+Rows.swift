@@ -1,10 +1,11 @@
+import Foundation
 import GRDB
 import Uploads
 
 /// The columns of a file, in the order that `StoredFile.init(row:)` reads them.
 let fileColumns = """
     file.id, file.field, file.fileName, file.mediaType, file.target, file.total, file.root, file.staging, \
-    file.phase, file.name, file.inode
+    file.phase, file.name, file.inode, file.replaces, file.kind, file.stride, file.base
     """
 
 /// How `FilePhase` is stored.
@@ -13,12 +14,48 @@ enum PhaseCode: Int64 {
     case open = 1
     case publishing = 2
     case published = 3
+    case cancelled = 4
+}
+
+/// How `NewUpload.Kind` is stored.
+enum KindCode: Int64 {
+    case ranges = 0
+    case parts = 1
+    case partsOfDeclaredSize = 2
+}
+
+extension NewUpload.Kind {
+    var code: KindCode {
+        switch self {
+        case .ranges: .ranges
+        case .parts(let layout): layout.total == nil ? .parts : .partsOfDeclaredSize
+        }
+    }
+
+    /// The layout of an upload in parts.
+    var layout: PartLayout? {
+        switch self {
+        case .ranges: nil
+        case .parts(let layout): layout
+        }
+    }
 }
 
 extension StoredFile {
     init(row: Row) throws {
         id = row[0]
-        spec = FileSpec(field: row[1], fileName: row[2], mediaType: row[3], target: row[4], total: row[5])
+        let total: Int64 = row[5]
+        guard let path = RelativePath(parsing: row[4]), path.name != nil else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) has no target")
+        }
+        let target = Target(path, ifTaken: row[11] ? .replace : .addNumber)
+        spec = FileSpec(field: row[1], fileName: row[2], mediaType: row[3], target: target, total: total)
+        switch KindCode(rawValue: row[12]) {
+        case .ranges: kind = .ranges
+        case .parts: kind = .parts(PartLayout(stride: row[13], base: row[14]))
+        case .partsOfDeclaredSize: kind = .parts(PartLayout(stride: row[13], base: row[14], total: total))
+        case nil: throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) is of no known kind")
+        }
         root = row[6]
         staging = row[7]
         let name: String? = row[9]
@@ -28,6 +65,7 @@ extension StoredFile {
         case (.open, _, _): phase = .open
         case (.publishing, let name?, let inode?): phase = .publishing(name: name, inode: UInt64(bitPattern: inode))
         case (.published, let name?, _): phase = .published(name: name)
+        case (.cancelled, _, _): phase = .cancelled
         case (.publishing, _, _), (.published, _, _), (nil, _, _):
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) is in no known phase")
         }
@@ -69,6 +107,37 @@ extension Database {
     func progress(of file: StoredFile) throws -> Commit {
         let prefix = try prefix(of: file.id)
         return Commit(prefix: prefix, isWhole: file.phase != .reserved && prefix == file.spec.total)
+    }
+
+    /// The committed parts of a file, ascending.
+    func parts(of file: StoredFile) throws -> [StoredPart] {
+        guard file.kind != .ranges else { return [] }
+        return try rows(
+            "SELECT number, size, md5, checksum, offset, scratch FROM part WHERE file = ? ORDER BY number",
+            [file.id]
+        ).map { row in
+            guard let digest = MD5Digest(bytes: Array(row[2] as Data)) else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a part of file \(file.id) has no digest")
+            }
+            let scratch: String? = row[5]
+            return StoredPart(
+                Part(number: row[0], size: row[1], digest: digest),
+                checksum: UInt64(bitPattern: row[3] as Int64),
+                place: scratch.map { .scratch($0) } ?? .staging(offset: row[4])
+            )
+        }
+    }
+
+    /// The staging files that only this unfinished file needs.
+    func leftovers(of file: Int64) throws -> [Leftover] {
+        try rows(
+            """
+            SELECT root, staging FROM file WHERE id = :file AND phase < \(PhaseCode.published.rawValue)
+            UNION ALL SELECT file.root, scratch FROM part JOIN file ON file.id = part.file
+            WHERE part.file = :file AND scratch IS NOT NULL
+            """,
+            ["file": file]
+        ).map { Leftover(root: $0[0], staging: $0[1]) }
     }
 
     /// The committed ranges that overlap or touch `range`.

@@ -18,13 +18,14 @@ extension SQLiteLedger {
         try write("remove expired sessions") { db in
             try db.run("DELETE FROM file WHERE tombstoneUntil <= ?", [now])
             // A session goes with its last tombstone unless an upload in it goes on.
-            let leftovers = try db.rows(
+            let expired = try db.rows(
                 """
-                SELECT file.root, file.staging FROM file JOIN session ON session.id = file.session
+                SELECT file.id FROM file JOIN session ON session.id = file.session
                 WHERE session.expiresAt <= ? AND file.phase < ?
                 """,
                 [now, PhaseCode.publishing.rawValue]
-            ).map { Leftover(root: $0[0], staging: $0[1]) }
+            )
+            let leftovers = try expired.flatMap { try db.leftovers(of: $0[0]) }
             try db.run(
                 """
                 DELETE FROM session WHERE expiresAt <= ?
@@ -40,7 +41,7 @@ extension SQLiteLedger {
         try read("find unpublished files") { db in
             try db.rows(
                 """
-                SELECT \(fileColumns) FROM file WHERE phase = ? OR (phase = ? AND total =
+                SELECT \(fileColumns) FROM file WHERE phase = ? OR (phase = ? AND kind = 0 AND total =
                     ifnull((SELECT "end" FROM range WHERE file = file.id AND start = 0), 0))
                 """,
                 [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue]
@@ -48,7 +49,9 @@ extension SQLiteLedger {
         }
     }
 
-    public func unpublishedFiles() throws(UploadError) -> [(file: StoredFile, segments: [CommittedSegment])] {
+    public func unpublishedFiles() throws(UploadError)
+        -> [(file: StoredFile, segments: [CommittedSegment], parts: [StoredPart])]
+    {
         try read("list unpublished files") { db in
             try db.rows(
                 "SELECT \(fileColumns) FROM file WHERE phase < ?",
@@ -62,7 +65,7 @@ extension SQLiteLedger {
                     guard let range = ByteRange(offset: row[0], end: row[1]) else { return nil }
                     return CommittedSegment(range: range, checksum: UInt64(bitPattern: row[2] as Int64))
                 }
-                return (file, segments)
+                return (file, segments, try db.parts(of: file))
             }
         }
     }
@@ -90,12 +93,22 @@ extension SQLiteLedger {
         }
     }
 
+    public func drop(_ lost: [StoredPart], of file: StoredFile) throws(UploadError) -> [Leftover] {
+        try write("drop lost parts", durable: true) { db in
+            for part in lost { try db.removePart(part.part.number, of: file.id) }
+            return lost.compactMap { $0.leftover(of: file) }
+        }
+    }
+
     public func stagingNames() throws(UploadError) -> [String: Set<String>] {
         try read("list staging files") { db in
             var names: [String: Set<String>] = [:]
             for row in try db.rows("SELECT path FROM root") { names[row[0], default: []] = [] }
             let rows = try db.rows(
-                "SELECT root, staging FROM file WHERE phase < ?",
+                """
+                SELECT root, staging FROM file WHERE phase < ?
+                UNION ALL SELECT root, scratch FROM part JOIN file ON file.id = part.file WHERE scratch IS NOT NULL
+                """,
                 [PhaseCode.published.rawValue]
             )
             for row in rows { names[row[0], default: []].insert(row[1]) }
@@ -118,13 +131,14 @@ extension Database {
     /// Removes a session, expired or not; returns the staging files that only it needed.
     func removeSession(_ key: SessionKey) throws -> [Leftover] {
         let arguments: StatementArguments = [key.mount, key.principal, key.id]
-        let leftovers = try rows(
+        let files = try rows(
             """
-            SELECT file.root, file.staging FROM file JOIN session ON session.id = file.session
-            WHERE mount = ? AND principal = ? AND key = ? AND phase < \(PhaseCode.published.rawValue)
+            SELECT file.id FROM file JOIN session ON session.id = file.session
+            WHERE mount = ? AND principal = ? AND key = ?
             """,
             arguments
-        ).map { Leftover(root: $0[0], staging: $0[1]) }
+        )
+        let leftovers = try files.flatMap { try self.leftovers(of: $0[0]) }
         try run("DELETE FROM session WHERE mount = ? AND principal = ? AND key = ?", arguments)
         return leftovers
     }

@@ -15,10 +15,27 @@ extension SQLiteLedger {
                 [session, now]
             ).map { row in
                 let file = try StoredFile(row: row)
-                if case .published = file.phase {
-                    return FileProgress(spec: file.spec, prefix: file.spec.total, isPublished: true)
+                let parts = try db.parts(of: file).map(\.part)
+                switch file.phase {
+                case .published(let path):
+                    let total = file.spec.total
+                    return FileProgress(
+                        spec: file.spec,
+                        prefix: total,
+                        state: .published(path: path),
+                        parts: parts,
+                        kind: file.kind
+                    )
+                case .cancelled:
+                    return FileProgress(spec: file.spec, prefix: 0, state: .cancelled, kind: file.kind)
+                case .reserved, .open, .publishing:
+                    return FileProgress(
+                        spec: file.spec,
+                        prefix: try db.prefix(of: file.id),
+                        parts: parts,
+                        kind: file.kind
+                    )
                 }
-                return FileProgress(spec: file.spec, prefix: try db.prefix(of: file.id), isPublished: false)
             }
             let fields = try db.rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session])
                 .map { FormField(name: $0[0], value: $0[1]) }
@@ -45,7 +62,7 @@ extension SQLiteLedger {
             let session = try db.makeSession(new, &leftovers)
             if let file = try db.file(new.spec.field, in: session, now: new.now) {
                 if file.phase != .reserved || file.spec.isSameFile(as: new.spec) { return (file, leftovers) }
-                leftovers.append(Leftover(root: file.root, staging: file.staging))
+                leftovers += try db.leftovers(of: file.id)
             }
             return (try db.place(new, in: session, phase: .reserved), leftovers)
         }
@@ -61,6 +78,7 @@ extension SQLiteLedger {
             switch current.phase {
             case .reserved, .open: break
             case .publishing, .published: return Commit(prefix: current.spec.total, isWhole: true)
+            case .cancelled: throw UploadError.cancelled
             }
             let isWhole = try db.add(segment, to: current, limits)
             try db.run(
@@ -80,11 +98,8 @@ extension SQLiteLedger {
             var leftovers: [Leftover] = []
             let session = try db.makeSession(new, &leftovers)
             if let old = try db.file(new.spec.field, in: session, now: new.now) {
-                switch old.phase {
-                case .reserved, .open: leftovers.append(Leftover(root: old.root, staging: old.staging))
-                case .publishing: throw UploadError.superseded
-                case .published: break
-                }
+                if case .publishing = old.phase { throw UploadError.superseded }
+                leftovers += try db.leftovers(of: old.id)
             }
             let file = try db.place(new, in: session, phase: .open)
             return (file, try db.add(segment, to: file, limits), leftovers)
@@ -98,7 +113,12 @@ extension SQLiteLedger {
         }
     }
 
-    public func beginPublishing(_ file: StoredFile, as name: String, inode: UInt64) throws(UploadError) {
+    public func beginPublishing(
+        _ file: StoredFile,
+        as name: String,
+        inode: UInt64,
+        assembly: Assembly?
+    ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover]) {
         try write("begin publishing", durable: true) { db in
             try db.run(
                 "UPDATE file SET phase = ?, name = ?, inode = ? WHERE id = ? AND staging = ? AND phase < ?",
@@ -108,6 +128,20 @@ extension SQLiteLedger {
                 ]
             )
             guard db.changesCount == 1 else { throw UploadError.superseded }
+            let leftovers = try assembly.map { try db.settle($0, of: file) } ?? []
+            guard let row = try db.row("SELECT \(fileColumns) FROM file WHERE id = ?", [file.id]) else {
+                throw UploadError.superseded
+            }
+            return (try StoredFile(row: row), leftovers)
+        }
+    }
+
+    public func abandonPublishing(_ file: StoredFile) throws(UploadError) {
+        try write("abandon publishing", durable: true) { db in
+            try db.run(
+                "UPDATE file SET phase = ?, name = NULL, inode = NULL WHERE id = ? AND staging = ? AND phase = ?",
+                [PhaseCode.open.rawValue, file.id, file.staging, PhaseCode.publishing.rawValue]
+            )
         }
     }
 
@@ -130,23 +164,28 @@ extension SQLiteLedger {
     ) throws(UploadError) {
         try write("store fields") { db in
             guard let session = try db.session(key, now: now) else { return }
-            for field in fields {
-                try db.run(
-                    """
-                    INSERT INTO field (session, name, value) VALUES (?, ?, ?)
-                    ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
-                    """,
-                    [session, field.name, field.value]
-                )
-            }
+            try db.store(fields, in: session)
             try db.run("UPDATE session SET expiresAt = ? WHERE id = ?", [expiresAt, session])
         }
     }
 }
 
 extension Database {
+    /// Stores data fields in a session; the last value of a name wins.
+    func store(_ fields: [FormField], in session: Int64) throws {
+        for field in fields {
+            try run(
+                """
+                INSERT INTO field (session, name, value) VALUES (?, ?, ?)
+                ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
+                """,
+                [session, field.name, field.value]
+            )
+        }
+    }
+
     /// The session of a new file, made when there is none; one that has expired is removed first.
-    fileprivate func makeSession(_ new: NewFile, _ leftovers: inout [Leftover]) throws -> Int64 {
+    func makeSession(_ new: NewFile, _ leftovers: inout [Leftover]) throws -> Int64 {
         let key = new.key
         if let session = try session(key, now: new.now) { return session }
         leftovers += try removeSession(key)
@@ -158,33 +197,44 @@ extension Database {
     }
 
     /// Makes the row of a new file, or turns the row that has its field name into it.
-    fileprivate func place(_ new: NewFile, in session: Int64, phase: PhaseCode) throws -> StoredFile {
+    func place(
+        _ new: NewFile,
+        in session: Int64,
+        phase: PhaseCode,
+        kind: NewUpload.Kind = .ranges
+    ) throws -> StoredFile {
         let spec = new.spec
         try run("INSERT OR IGNORE INTO root (path) VALUES (?)", [new.root])
         let row = try row(
             """
-            INSERT INTO file (session, field, fileName, mediaType, target, total, root, staging, phase)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO file (session, field, fileName, mediaType, target, replaces, total, root, staging, phase, kind,
+                stride, base)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (session, field) DO UPDATE SET fileName = excluded.fileName,
-                mediaType = excluded.mediaType, target = excluded.target, total = excluded.total,
+                mediaType = excluded.mediaType, target = excluded.target, replaces = excluded.replaces,
+                total = excluded.total, kind = excluded.kind, stride = excluded.stride, base = excluded.base,
+                partBytes = 0,
                 root = excluded.root, staging = excluded.staging, phase = excluded.phase, name = NULL, inode = NULL,
                 tombstoneUntil = NULL, rangeCount = 0
             RETURNING id
             """,
             [
-                session, spec.field, spec.fileName, spec.mediaType, spec.target, spec.total, new.root,
-                new.staging, phase.rawValue,
+                session, spec.field, spec.fileName, spec.mediaType, spec.target.path.text,
+                spec.target.ifTaken == .replace, spec.total, new.root, new.staging, phase.rawValue, kind.code.rawValue,
+                kind.layout?.stride, kind.layout?.base ?? 1,
             ]
         )
         guard let id: Int64 = row?[0] else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }
         try run("DELETE FROM range WHERE file = ?", [id])
         try run("DELETE FROM segment WHERE file = ?", [id])
+        try run("DELETE FROM part WHERE file = ?", [id])
         return StoredFile(
             id: id,
             spec: spec,
             root: new.root,
             staging: new.staging,
-            phase: phase == .reserved ? .reserved : .open
+            phase: phase == .reserved ? .reserved : .open,
+            kind: kind
         )
     }
 

@@ -72,6 +72,40 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("2 parts") { db in
+            try db.execute(
+                sql: """
+                    -- replaces: whether a file at the target makes way
+                    ALTER TABLE file ADD COLUMN replaces INTEGER NOT NULL DEFAULT 0;
+                    -- kind: 0 in ranges, 1 in numbered parts, 2 in numbered parts of a file of a declared size
+                    -- stride and base belong to kinds 1 and 2 (PartLayout), partBytes is the size of all their parts
+                    ALTER TABLE file ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE file ADD COLUMN stride INTEGER;
+                    ALTER TABLE file ADD COLUMN base INTEGER NOT NULL DEFAULT 1;
+                    ALTER TABLE file ADD COLUMN partBytes INTEGER NOT NULL DEFAULT 0;
+
+                    -- a part is in the staging file at offset, or in a scratch file of its own
+                    CREATE TABLE part (
+                        file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+                        number INTEGER NOT NULL,
+                        size INTEGER NOT NULL,
+                        md5 BLOB NOT NULL,
+                        checksum INTEGER NOT NULL,
+                        offset INTEGER NOT NULL,
+                        scratch TEXT,
+                        PRIMARY KEY (file, number)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX partByScratch ON part (file) WHERE scratch IS NOT NULL;
+
+                    -- the last number that was issued
+                    CREATE TABLE issued (
+                        onlyRow INTEGER PRIMARY KEY CHECK (onlyRow = 1),
+                        number INTEGER NOT NULL
+                    ) STRICT;
+                    INSERT INTO issued (onlyRow, number) VALUES (1, 0);
+                    """
+            )
+        }
         return migrator
     }
 }

@@ -7,6 +7,9 @@ public struct Boundary: Hashable, Sendable {
     /// The bytes between the two dashes and the end of a delimiter line.
     public let bytes: [UInt8]
 
+    /// How many bytes end a form behind its last part: CRLF, the close delimiter, CRLF.
+    public var closingCount: Int { bytes.count + 8 }
+
     /// Takes the boundary from the value of a Content-Type field.
     public init(contentType: String) throws(MultipartError) {
         let parameters = HeaderParameters(Array(contentType.utf8))

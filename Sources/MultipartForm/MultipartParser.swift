@@ -1,7 +1,7 @@
 /// What a parser hands on of a form.
 public protocol PartConsumer: ~Copyable {
-    /// A part begins.
-    mutating func partBegins(_ header: PartHeader)
+    /// A part begins; its first byte is at `offset` in the body.
+    mutating func partBegins(_ header: PartHeader, at offset: Int64)
     /// Bytes of the part that has begun: a slice of the block that is being parsed, to be used at once.
     mutating func partBytes(_ bytes: Span<UInt8>)
     /// The part that has begun is complete.
@@ -46,6 +46,8 @@ public struct MultipartParser: ~Copyable {
     private var header: [UInt8] = []
     private var partCount = 0
     private var hasSeenDelimiter = false
+    /// How many bytes of the body came in earlier blocks.
+    private var parsedCount: Int64 = 0
 
     /// A parser at the start of a body.
     public init(boundary: Boundary, limits: MultipartLimits = MultipartLimits()) {
@@ -77,12 +79,13 @@ public struct MultipartParser: ~Copyable {
             case .tail(let content):
                 if try takeTail(block[offset], content, &consumer) { offset += 1 }
             case .header:
-                try takeHeader(block[offset], &consumer)
                 offset += 1
+                try takeHeader(block[offset - 1], endingAt: parsedCount + Int64(offset), &consumer)
             case .epilogue:
                 return
             }
         }
+        parsedCount += Int64(block.count)
     }
 
     /// Ends the body.
@@ -193,6 +196,7 @@ public struct MultipartParser: ~Copyable {
 
     private mutating func takeHeader<Consumer: PartConsumer & ~Copyable>(
         _ byte: UInt8,
+        endingAt end: Int64,
         _ consumer: inout Consumer
     ) throws(MultipartError) {
         header.append(byte)
@@ -205,7 +209,7 @@ public struct MultipartParser: ~Copyable {
         }
         let block = Array(header.dropLast(min(4, header.count)))
         state = .content(.data, matched: 0)
-        consumer.partBegins(PartHeader(block))
+        consumer.partBegins(PartHeader(block), at: end)
     }
 
     private var endsInBlankLine: Bool {

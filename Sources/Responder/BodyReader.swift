@@ -1,4 +1,5 @@
 import Dialects
+import Engine
 import FastCGI
 import HTTPTypes
 import MultipartForm
@@ -65,27 +66,80 @@ struct BodyReader: ~Copyable {
     /// Reads a urlencoded form, in one piece.
     mutating func readFields(_ exchange: inout any Exchange) -> BodyEnding {
         let limits = MultipartLimits()
+        let bytes: [UInt8]
+        switch readWhole(bytesMax: limits.allFieldBytesMax) {
+        case .bytes(let all): bytes = all
+        case .tooLarge: return .malformed(.fieldsTooLarge(max: limits.allFieldBytesMax))
+        case .cutOff: return .cutOff
+        }
+        do throws(MultipartError) {
+            for field in try FormURLEncoded.parse(bytes, limits: limits) {
+                exchange.fieldEnded(FormField(name: field.name, value: field.value), raw: field.rawValue)
+            }
+            return .whole
+        } catch {
+            return .malformed(error)
+        }
+    }
+
+    /// Reads a document, in one piece.
+    mutating func readDocument(bytesMax: Int, _ exchange: inout any Exchange) -> BodyEnding {
+        switch readWhole(bytesMax: bytesMax) {
+        case .bytes(let bytes):
+            exchange.documentEnded(bytes)
+            return .whole
+        case .tooLarge: return .tooLarge(bytesMax: bytesMax)
+        case .cutOff: return .cutOff
+        }
+    }
+
+    /// Reads the bytes of a file, which are the whole body.
+    mutating func readFile(
+        _ destination: Destination,
+        _ exchange: inout any Exchange,
+        into intake: Intake
+    ) -> BodyEnding {
+        var failure: UploadError?
+        do throws(UploadError) { try intake.begin(destination) } catch {
+            exchange.fileEnded(.failure(error))
+            return drain() ? .whole : .cutOff
+        }
+        while true {
+            let block = next()
+            buffer.withBytes(block.count) { span in
+                do throws(UploadError) { try intake.write(span) } catch { failure = error }
+            }
+            if case .bytes = block, failure == nil { continue }
+            let isWhole = rest(after: block)
+            do throws(UploadError) {
+                if let failure { throw failure }
+                exchange.fileEnded(.success(try intake.end(isCutOff: !isWhole)))
+            } catch {
+                exchange.fileEnded(.failure(error))
+            }
+            return isWhole ? .whole : .cutOff
+        }
+    }
+
+    /// What reading a body in one piece came to.
+    private enum Whole {
+        case bytes([UInt8])
+        case tooLarge
+        case cutOff
+    }
+
+    private mutating func readWhole(bytesMax: Int) -> Whole {
         var body: [UInt8] = []
         while true {
             let block = next()
             buffer.withBytes(block.count) { span in
                 for index in span.indices { body.append(span[index]) }
             }
-            guard body.count <= limits.allFieldBytesMax else {
-                return rest(after: block) ? .malformed(.fieldsTooLarge(max: limits.allFieldBytesMax)) : .cutOff
-            }
+            guard body.count <= bytesMax else { return rest(after: block) ? .tooLarge : .cutOff }
             switch block {
             case .bytes: continue
             case .cutOff: return .cutOff
-            case .last: break
-            }
-            do throws(MultipartError) {
-                for field in try FormURLEncoded.parse(body, limits: limits) {
-                    exchange.fieldEnded(FormField(name: field.name, value: field.value), raw: field.rawValue)
-                }
-                return .whole
-            } catch {
-                return .malformed(error)
+            case .last: return .bytes(body)
             }
         }
     }

@@ -19,13 +19,17 @@ struct FormReader: PartConsumer, ~Copyable {
         case drained
     }
 
-    init(_ exchange: any Exchange, into intake: Intake) {
+    /// Where the last part of the form ends, if the length of the body is known.
+    private let lastPartEnd: Int64?
+
+    init(_ exchange: any Exchange, into intake: Intake, lastPartEnd: Int64?) {
         self.exchange = exchange
         self.intake = intake
+        self.lastPartEnd = lastPartEnd
     }
 
-    mutating func partBegins(_ header: PartHeader) {
-        switch exchange.partBegins(header) {
+    mutating func partBegins(_ header: PartHeader, at offset: Int64) {
+        switch exchange.partBegins(header, sizeHint: lastPartEnd.map { $0 - offset }) {
         case .file(let destination):
             do throws(UploadError) {
                 try intake.begin(destination)

@@ -1,4 +1,5 @@
 import Dialects
+public import Digests
 import FastCGI
 import Foundation
 import Uploads
@@ -11,12 +12,16 @@ public struct ResponderSettings: Sendable {
     let defaultRoot: String
     /// What published paths are prefixed with in answers.
     let publicURL: String
+    /// Signs the URLs that authorise themselves.
+    let signingKey: SigningKey
 
     /// - Parameters:
     ///   - allowedRoots: directories below which a `FERMATA_ROOT` may lie; the default root always may.
     ///   - defaultRoot: the root of mounts that name none.
     ///   - publicURL: what published paths are prefixed with in answers; empty leaves them relative.
-    public init(allowedRoots: [String], defaultRoot: String, publicURL: String) {
+    ///   - signingKey: signs the URLs that authorise themselves.
+    public init(allowedRoots: [String], defaultRoot: String, publicURL: String, signingKey: SigningKey) {
+        self.signingKey = signingKey
         self.allowedRoots = (allowedRoots + [defaultRoot]).map(realPath)
         self.defaultRoot = realPath(defaultRoot)
         self.publicURL = publicURL
@@ -42,13 +47,13 @@ struct MountParameters {
             throw MountError(description: "FERMATA_DIALECT '\(dialectName)' is unknown: use one of \(names)")
         }
         self.dialect = dialect
-        // A principal that is set but empty stays empty: REMOTE_USER may be a name that nobody has checked.
         var mount = Mount(
             name: Self.value("FERMATA_MOUNT", request) ?? request.parameter("SCRIPT_NAME") ?? "",
-            principal: request.parameter("FERMATA_PRINCIPAL") ?? request.parameter("REMOTE_USER") ?? "",
+            principal: Self.principal(request),
             root: try Self.root(Self.value("FERMATA_ROOT", request), settings)
         )
         mount.publicURL = settings.publicURL
+        dialect.configure(&mount)
         func set<Value>(
             _ name: String,
             _ path: WritableKeyPath<Mount, Value>,
@@ -62,13 +67,28 @@ struct MountParameters {
             mount[keyPath: path] = value
         }
         try set("FERMATA_MAX_FILE", \.fileBytesMax, "a size such as 20g", Self.size)
-        mount.partBytesMax = mount.fileBytesMax
+        mount.partBytesMax = min(mount.partBytesMax, mount.fileBytesMax)
         try set("FERMATA_MAX_PART", \.partBytesMax, "a size such as 100m", Self.size)
+        try set("FERMATA_MIN_PART", \.partBytesMin, "a size such as 100k", Self.size)
+        try set("FERMATA_CHUNK", \.chunkBytes, "a size of at least 1, such as 20m") { text in
+            Self.size(text).flatMap { $0 > 0 ? $0 : nil }
+        }
         try set("FERMATA_TYPES", \.types, "a list of extensions and media types", Self.types)
         try set("FERMATA_EXPIRES", \.idleSeconds, "a time such as 24h", Self.seconds)
         try set("FERMATA_TOMBSTONE", \.tombstoneSeconds, "a time such as 15m", Self.seconds)
         try set("FERMATA_MAX_RANGES", \.disjointRangesMax, "a number from 1 to 1000000") { text in
             Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
+        }
+        try set("FERMATA_URL_EXPIRES", \.urlSeconds, "a time such as 1h", Self.seconds)
+        try set("FERMATA_REQUIRE_MD5", \.requiresDigest, "on or off", Self.flag)
+        try set("FERMATA_REQUIRE_ORDER", \.requiresOrder, "on or off", Self.flag)
+        try set("FERMATA_WRAP_LISTS", \.wrapsLists, "on or off", Self.flag)
+        try set("FERMATA_FILE_KINDS", \.fileKinds, "a list of names", Self.names)
+        try set("FERMATA_KEY_PREFIX", \.keyPrefix, "a path below the root") { text in
+            RelativePath(parsing: text).flatMap { $0.name == nil ? nil : $0.text }
+        }
+        try set("FERMATA_BASE_URL", \.baseURL, "a URL without a slash at its end") { text in
+            text.contains("://") && !text.hasSuffix("/") ? text : nil
         }
         try set("FERMATA_DURABILITY", \.durability, "publish or segment", Durability.init(rawValue:))
         try set("FERMATA_RESUME", \.allowsResume, "on or off", Self.flag)
@@ -82,6 +102,15 @@ struct MountParameters {
             }
         }
         self.mount = mount
+    }
+
+    /// Who is uploading. An expression of the administrator's own may be a token, so only its hash is kept (dialects.md
+    /// 0.9); when it is set but empty the principal is empty, as REMOTE_USER may be a name that nobody has checked.
+    private static func principal(_ request: borrowing Request) -> String {
+        guard let expression = request.parameter("FERMATA_PRINCIPAL") else {
+            return request.parameter("REMOTE_USER") ?? ""
+        }
+        return expression.isEmpty ? "" : sha256(expression)
     }
 
     /// A parameter; one that is empty counts as not set, as nginx passes empty variables.
@@ -131,6 +160,12 @@ struct MountParameters {
         let types = text.lowercased().split { $0 == "," || $0 == " " }
             .map { $0.hasPrefix(".") ? String($0.dropFirst()) : String($0) }
         return types.isEmpty ? nil : Set(types)
+    }
+
+    /// `master include`: names that are safe as a component of a path.
+    static func names(_ text: String) -> Set<String>? {
+        let names = text.split { $0 == "," || $0 == " " }.map(String.init)
+        return names.isEmpty || names.contains { RelativePath(component: $0) == nil } ? nil : Set(names)
     }
 
     private static func flag(_ text: String) -> Bool? {

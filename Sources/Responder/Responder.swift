@@ -3,6 +3,7 @@ public import Engine
 public import FastCGI
 import HTTPTypes
 public import Logging
+import MultipartForm
 import Uploads
 
 /// Answers requests: from the web server's parameters to the mount, from the body through parser, dialect and engine to
@@ -47,22 +48,32 @@ public struct Responder: Sendable {
 
     private func answer(_ head: RequestHead, _ parameters: MountParameters, _ body: inout BodyReader) -> Answer {
         let intake = Intake(engine, for: parameters.mount)
-        var exchange = parameters.dialect.exchange(for: head, on: parameters.mount)
+        let surroundings = Dialect.Surroundings(signingKey: settings.signingKey, now: engine.now())
+        var exchange = parameters.dialect.exchange(for: head, on: parameters.mount, in: surroundings)
         let ending: BodyEnding
         switch exchange.body {
         case .multipart(let boundary):
-            var reader = FormReader(exchange, into: intake)
+            let lastPartEnd = head.contentLength.map { $0 - Int64(boundary.closingCount) }
+            var reader = FormReader(exchange, into: intake, lastPartEnd: lastPartEnd)
             ending = body.readForm(boundary, &reader)
             exchange = reader.exchange
         case .urlEncoded:
             ending = body.readFields(&exchange)
+        case .document(let bytesMax):
+            ending = body.readDocument(bytesMax: bytesMax, &exchange)
+        case .file(let destination):
+            ending = body.readFile(destination, &exchange, into: intake)
         case .drain:
             ending = body.drain() ? .whole : .cutOff
         }
-        let outcomes = exchange.bodyEnded(ending).map { command in
-            Result { () throws(UploadError) in try intake.perform(command) }
+        var step = exchange.bodyEnded(ending)
+        while true {
+            switch step {
+            case .answer(let answer): return answer
+            case .perform(let command, let then):
+                step = then(Result { () throws(UploadError) in try intake.perform(command) })
+            }
         }
-        return exchange.answer(outcomes)
     }
 
     private static let plainFields: HTTPFields = [

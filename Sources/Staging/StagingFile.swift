@@ -1,3 +1,4 @@
+import Digests
 import Glibc
 import SystemPackage
 public import Uploads
@@ -10,9 +11,13 @@ public import Uploads
 ///    no byte changes.
 /// 3. The locks are OFD locks: they belong to this open file, exclude threads as well as processes, and are released
 ///    by the kernel with its last descriptor.
-/// 4. An anonymous file has no name and is this request's alone; it is gone when the request is, whatever happens.
+/// 4. A *claim* is a lock on a place behind every byte: it says, for as long as a request goes on, that a slot is being
+///    written to by it alone. It keeps nobody from the file itself.
+/// 5. An anonymous file has no name and is this request's alone; it is gone when the request is, whatever happens.
 public struct StagingFile: ~Copyable {
     private static let openMode: mode_t = 0o600
+    /// What the locks of writes and of publishing cover: every byte that a file can have.
+    private static let bytes = ByteRange.first(1 << 62)
     /// Files up to this size are preallocated, so that one that does not fit is refused at its first segment; larger
     /// ones stay sparse, as their size is only what a client says.
     public static let preallocatedBytesMax: Int64 = 4 << 30
@@ -96,14 +101,25 @@ public struct StagingFile: ~Copyable {
         }
     }
 
-    /// Copies [0, `count`) of `source` to `offset`.
-    public func copy(from source: borrowing StagingFile, count: Int64, to offset: Int64) throws(StagingError) {
+    /// Copies a range of `source` to `offset`. In one file, the two places must not overlap.
+    public func copy(
+        _ range: ByteRange,
+        of source: borrowing StagingFile,
+        to offset: Int64
+    ) throws(StagingError) {
         let sourceFile = source.file
+        let count = range.count
         try whileWritable { () throws(Errno) in
             var done: Int64 = 0
             while done < count {
                 let step = Int(min(count - done, 1 << 30))
-                let copied = try copyRange(from: sourceFile, at: done, to: file, at: offset + done, count: step)
+                let copied = try copyRange(
+                    from: sourceFile,
+                    at: range.offset + done,
+                    to: file,
+                    at: offset + done,
+                    count: step
+                )
                 guard copied > 0 else { throw .ioError }
                 done += Int64(copied)
             }
@@ -116,27 +132,59 @@ public struct StagingFile: ~Copyable {
         try Errno.wrap("sync staging file") { () throws(Errno) in try syncData(file) }
     }
 
+    /// Cuts off what lies behind the first `count` bytes, durably.
+    public func trim(to count: Int64) throws(StagingError) {
+        let file = file
+        try Errno.wrap("trim staging file") { () throws(Errno) in
+            guard try status(of: file).st_size > count else { return }
+            try truncate(file, to: count)
+            try syncData(file)
+        }
+    }
+
     /// The XXH3-64 of a range of the file, `nil` when the file ends before it.
     public func checksum(of range: ByteRange) throws(StagingError) -> UInt64? {
         let checksum = Checksum()
+        guard try read(range, { checksum.update($0) }) else { return nil }
+        return checksum.value
+    }
+
+    /// The MD5 of a range of the file, `nil` when the file ends before it.
+    public func digest(of range: ByteRange) throws(StagingError) -> MD5Digest? {
+        let digest = MD5()
+        guard try read(range, { digest.update($0) }) else { return nil }
+        return digest.finish()
+    }
+
+    /// Reads a range block by block; false when the file ends before it.
+    private func read(_ range: ByteRange, _ consume: (Span<UInt8>) -> Void) throws(StagingError) -> Bool {
+        let file = file
         var block = [UInt8](repeating: 0, count: 256 << 10)
         var offset = range.offset
         while offset < range.end {
             let wanted = Int(min(range.end - offset, Int64(block.count)))
             let count = try Errno.wrap("read staging file") { () throws(Errno) in
-                try read(into: &block, count: wanted, from: file, at: offset)
+                try Staging.read(into: &block, count: wanted, from: file, at: offset)
             }
-            if count == 0 { return nil }
-            checksum.update(block.span.extracting(0..<count))
+            if count == 0 { return false }
+            consume(block.span.extracting(0..<count))
             offset += Int64(count)
         }
-        return checksum.value
+        return true
     }
 
     /// Takes the exclusive lock: until this open file is closed, no other writes a byte.
     public func lockExclusively() throws(StagingError) {
         let file = file
-        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive) }
+        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
+    }
+
+    /// Claims a slot until this open file is closed; false when another request has it.
+    public func claim(_ slot: Int) throws(StagingError) -> Bool {
+        let file = file
+        return try Errno.wrap("claim slot") { () throws(Errno) in
+            try tryLock(file, .exclusive, Self.bytes.following(slot))
+        }
     }
 
     /// Seals the file: it gets the mode of a finished file, and no request writes to it any more.
@@ -153,29 +201,42 @@ public struct StagingFile: ~Copyable {
         try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
     }
 
-    /// Moves the sealed file from its staging name to `newName` in the root; false when that name is taken.
+    /// Moves the sealed file from its staging name to a path below the root, making the folders above it; false when
+    /// that path is taken and not to be replaced.
     public func publish(
         _ name: String,
-        as newName: String,
+        as path: RelativePath,
+        replacing: Bool,
         in area: borrowing StagingArea
     ) throws(StagingError) -> Bool {
+        guard let newName = path.name else { throw .blocked }
+        let folder = try area.folder(path.parent)
         do {
-            try renameExclusively(name, in: area.folder, to: newName, in: area.root)
+            if replacing {
+                try rename(name, in: area.folder, to: newName, in: folder.descriptor)
+            } else {
+                try renameExclusively(name, in: area.folder, to: newName, in: folder.descriptor)
+            }
             return true
-        } catch .fileExists {
+        } catch .fileExists where !replacing {
             return false
+        } catch .isDirectory, .fileExists, .directoryNotEmpty {
+            throw .blocked
         } catch {
             throw .system(operation: "publish file", errno: error)
         }
     }
 
-    /// Names the sealed anonymous file `newName` in the root; false when that name is taken.
+    /// Names the sealed anonymous file by a path below the root, making the folders above it; false when that path is
+    /// taken.
     public func publishAnonymous(
-        as newName: String,
+        as path: RelativePath,
         in area: borrowing StagingArea
     ) throws(StagingError) -> Bool {
+        guard let name = path.name else { throw .blocked }
+        let folder = try area.folder(path.parent)
         do {
-            try linkAnonymous(file, in: area.root, as: newName)
+            try linkAnonymous(file, in: folder.descriptor, as: name)
             return true
         } catch .fileExists {
             return false
@@ -187,14 +248,24 @@ public struct StagingFile: ~Copyable {
     private func whileWritable(_ body: () throws(Errno) -> Void) throws(StagingError) {
         if isAnonymous { return try Errno.wrap("write staging file", body) }
         let file = file
-        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared) }
+        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
         defer {
             // Unlocking a lock that is held can not fail in a way that matters: closing the file releases it.
-            do { try lock(file, .none) } catch { assertionFailure("unlock: \(error)") }
+            do { try lock(file, .none, Self.bytes) } catch { assertionFailure("unlock: \(error)") }
         }
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
         guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode else { throw .sealed }
         try Errno.wrap("write staging file", body)
+    }
+}
+
+extension ByteRange {
+    /// One byte, `index` bytes behind the range.
+    fileprivate func following(_ index: Int) -> ByteRange {
+        guard let range = ByteRange(offset: end + Int64(index), count: 1) else {
+            preconditionFailure("an index is not negative")
+        }
+        return range
     }
 }
 

@@ -4,6 +4,7 @@
 import CPosix
 import Glibc
 import SystemPackage
+import Uploads
 
 /// Runs a call that answers -1 and sets errno when it fails.
 @discardableResult
@@ -36,6 +37,11 @@ func openAnonymous(in directory: CInt, mode: mode_t) throws(Errno) -> CInt {
     try call { cposix_open_anonymous(directory, mode) }
 }
 
+/// openat2(2) of a directory below another, without any symbolic link on the way.
+func openDirectory(beneath directory: CInt, _ path: String) throws(Errno) -> CInt {
+    try call { unsafe cposix_open_beneath(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+}
+
 /// linkat(2) of an anonymous file.
 func linkAnonymous(_ file: CInt, in directory: CInt, as name: String) throws(Errno) {
     try call { unsafe cposix_link_anonymous(file, directory, name) }
@@ -59,6 +65,11 @@ func renameExclusively(
     in newDirectory: CInt
 ) throws(Errno) {
     try call { unsafe cposix_rename_exclusive(directory, name, newDirectory, newName) }
+}
+
+/// renameat(2): what has the new name is replaced.
+func rename(_ name: String, in directory: CInt, to newName: String, in newDirectory: CInt) throws(Errno) {
+    try call { unsafe renameat(directory, name, newDirectory, newName) }
 }
 
 /// fstatat(2), without following a symbolic link.
@@ -139,7 +150,17 @@ enum LockKind {
     }
 }
 
-/// fcntl(2) F_OFD_SETLKW: waits for the lock.
-func lock(_ file: CInt, _ kind: LockKind) throws(Errno) {
-    try call { cposix_lock(file, kind.rawValue, 1) }
+/// fcntl(2) F_OFD_SETLKW: waits for the lock of a range.
+func lock(_ file: CInt, _ kind: LockKind, _ range: ByteRange) throws(Errno) {
+    try call { cposix_lock(file, kind.rawValue, 1, range.offset, range.count) }
+}
+
+/// fcntl(2) F_OFD_SETLK: false when somebody else has the lock of the range.
+func tryLock(_ file: CInt, _ kind: LockKind, _ range: ByteRange) throws(Errno) -> Bool {
+    do {
+        try call { cposix_lock(file, kind.rawValue, 0, range.offset, range.count) }
+        return true
+    } catch .resourceTemporarilyUnavailable, .permissionDenied {
+        return false
+    }
 }

@@ -24,6 +24,12 @@ public struct ByteRange: Hashable, Sendable {
     /// No bytes, at 0.
     public static let empty = ByteRange(unchecked: 0, 0)
 
+    /// The first `count` bytes of a file; `count` must not be negative.
+    public static func first(_ count: Int64) -> ByteRange {
+        precondition(count >= 0)
+        return ByteRange(unchecked: 0, count)
+    }
+
     /// The number of bytes in the range.
     public var count: Int64 { end - offset }
 

@@ -4,11 +4,15 @@
 /// 2. `open`: at least one segment, perhaps empty, is committed; coverage is never larger than the staging file.
 /// 3. `publishing`: coverage is whole and synced; the file bears either its staging name or `name`, never both.
 /// 4. `published`: the file bears its final name and is never written again: a tombstone.
+/// 5. `cancelled`: its client has given the file up, and its bytes are gone: a tombstone, too.
+///
+/// An upload in parts begins as `open`, and every part that is committed can be read where the ledger says.
 ///
 ///     (none) --reserve--> reserved --commit--> open --commit--> open
 ///                            |                  |  \--seal--> publishing --rename--> published --expire--> (none)
 ///                            \-----expire-------+--expire--> (none)
-///     open, published --replace (segment at 0 of another file)--> open
+///     open, published --replace (a restart, or a segment at 0 of another file)--> open
+///     open --cancel--> cancelled --expire--> (none)
 public enum FilePhase: Hashable, Sendable {
     /// Bytes may be on their way; none is committed.
     case reserved
@@ -18,6 +22,8 @@ public enum FilePhase: Hashable, Sendable {
     case publishing(name: String, inode: UInt64)
     /// The file is published under `name`, a path below the root.
     case published(name: String)
+    /// The file is given up.
+    case cancelled
 }
 
 /// What is to become of a segment that a client announces, before its bytes are read.
@@ -54,6 +60,8 @@ extension FilePhase {
         case .published:
             if isSame, range.offset > 0 || range.isEmpty { return .acknowledge }
             return range.offset == 0 ? .replace : .refuse(.fileChanged)
+        case .cancelled:
+            return .refuse(.cancelled)
         }
     }
 }

@@ -10,6 +10,10 @@ public struct Mount: Hashable, Sendable {
     public var fileBytesMax: Int64
     /// The largest single part in bytes.
     public var partBytesMax: Int64
+    /// The least size of every part but a file's last, in bytes (dialects.md 3.4).
+    public var partBytesMin: Int64
+    /// The size of parts that clients are told to send, in bytes (dialects.md 2.3, 5.2).
+    public var chunkBytes: Int64
     /// Allowed file name extensions (without dot) and media types, lower case; empty allows all.
     public var types: Set<String>
     /// How long a session lives without a byte, in seconds.
@@ -22,6 +26,20 @@ public struct Mount: Hashable, Sendable {
     public var durability: Durability
     /// Whether clients may resume; when not, they are told to upload plainly.
     public var allowsResume: Bool
+    /// Whether each part must come with its MD5 (dialects.md 3.3).
+    public var requiresDigest: Bool
+    /// Whether parts must be listed in ascending order (dialects.md D1-8).
+    public var requiresOrder: Bool
+    /// Whether a list of parts is a member of an object (dialects.md D1-6).
+    public var wrapsLists: Bool
+    /// The kinds of file that one task may have (dialects.md 5.2).
+    public var fileKinds: Set<String>
+    /// The first component of the paths that the server chooses (dialects.md 5.2).
+    public var keyPrefix: String
+    /// How long a URL for a part is valid, in seconds (dialects.md 5.1).
+    public var urlSeconds: Int64
+    /// The URL of the mount itself, without a slash at its end; empty takes it from the request.
+    public var baseURL: String
     /// Whether clients may cancel a session.
     public var allowsCancel: Bool
     /// What published paths are prefixed with in answers; empty leaves them relative.
@@ -39,6 +57,15 @@ public struct Mount: Hashable, Sendable {
         types = []
         idleSeconds = 24 * 3600
         tombstoneSeconds = 15 * 60
+        partBytesMin = 0
+        chunkBytes = 20 << 20
+        requiresDigest = true
+        requiresOrder = false
+        wrapsLists = false
+        fileKinds = ["master", "include"]
+        keyPrefix = "tasks"
+        urlSeconds = 3600
+        baseURL = ""
         disjointRangesMax = Self.defaultDisjointRangesMax
         durability = .publish
         allowsResume = true

@@ -15,22 +15,35 @@ public struct SessionKey: Hashable, Sendable {
     }
 }
 
+/// One file of a session.
+public struct FileKey: Hashable, Sendable {
+    /// The session.
+    public let session: SessionKey
+    /// The name of the file in it, such as a form field; empty where a session has one file only.
+    public let field: String
+
+    /// The file of a session under a name.
+    public init(_ session: SessionKey, field: String = "") {
+        self.session = session
+        self.field = field
+    }
+}
+
 /// What a client declares of one file before its bytes; fixed by the first segment that is accepted.
 public struct FileSpec: Hashable, Sendable {
-    /// The form field that carries the file.
+    /// The name of the file in its session, such as the form field that carries it.
     public let field: String
     /// The client's own file name, as sent; empty when it sent none.
     public let fileName: String
     /// The media type, as sent.
     public let mediaType: String
-    /// The name to publish it under: one path component that is safe in a directory. Another file of that name is not
-    /// replaced: a number is added.
-    public let target: String
-    /// The size of the whole file in bytes.
+    /// Where to publish it.
+    public let target: Target
+    /// The size of the whole file in bytes; 0 as long as nobody knows it, in an upload in parts.
     public let total: Int64
 
     /// A declaration of its parts; `total` is not negative.
-    public init(field: String, fileName: String, mediaType: String, target: String, total: Int64) {
+    public init(field: String, fileName: String, mediaType: String, target: Target, total: Int64) {
         precondition(total >= 0)
         self.field = field
         self.fileName = fileName
@@ -64,20 +77,50 @@ public struct FormField: Hashable, Sendable {
     }
 }
 
+/// What can be told of a file to its client.
+public enum FileState: Hashable, Sendable {
+    /// It takes bytes.
+    case open
+    /// It has its final name, a path below the root.
+    case published(path: String)
+    /// Its client has given it up.
+    case cancelled
+}
+
 /// How far one file of a session has come.
 public struct FileProgress: Hashable, Sendable {
     /// What the client declared.
     public let spec: FileSpec
     /// The contiguous prefix in bytes: the next byte wanted.
     public let prefix: Int64
-    /// True once the file has its final name.
-    public let isPublished: Bool
+    /// Where it is on its way.
+    public let state: FileState
+    /// The committed parts, ascending, of an upload in parts; once it is published, those that the file is made of.
+    public let parts: [Part]
+    /// How its bytes come.
+    public let kind: NewUpload.Kind
 
     /// The progress of a file.
-    public init(spec: FileSpec, prefix: Int64, isPublished: Bool) {
+    public init(
+        spec: FileSpec,
+        prefix: Int64,
+        state: FileState = .open,
+        parts: [Part] = [],
+        kind: NewUpload.Kind = .ranges
+    ) {
         self.spec = spec
         self.prefix = prefix
-        self.isPublished = isPublished
+        self.state = state
+        self.parts = parts
+        self.kind = kind
+    }
+
+    /// True once the file has its final name.
+    public var isPublished: Bool {
+        switch state {
+        case .published: true
+        case .open, .cancelled: false
+        }
     }
 }
 
@@ -87,6 +130,12 @@ public struct SessionProgress: Hashable, Sendable {
     public let files: [FileProgress]
     /// The data fields, in order of first appearance, each with its last value.
     public let fields: [FormField]
+
+    /// The file of a name; `nil` when there is none.
+    public func file(_ field: String) -> FileProgress? { files.first { $0.spec.field == field } }
+
+    /// The value of a data field; `nil` when there is none.
+    public func value(_ name: String) -> String? { fields.first { $0.name == name }?.value }
 
     /// The progress of a session.
     public init(files: [FileProgress], fields: [FormField]) {

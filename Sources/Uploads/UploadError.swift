@@ -14,6 +14,28 @@ public enum UploadError: Error, Hashable, Sendable {
     case tooManyRanges(max: Int)
     /// More than `max` files of one name stand in the root.
     case namesExhausted(max: Int)
+    /// There is no such upload, or it is not this principal's.
+    case unknownUpload
+    /// The upload is complete: it takes no bytes, and no other completion.
+    case finished
+    /// The upload has been given up.
+    case cancelled
+    /// The bytes of a part do not have the MD5 that their client sent with them.
+    case digestMismatch
+    /// A part is listed that is not there, or has another MD5.
+    case partMismatch(number: Int)
+    /// A part that is not the last one listed has less than `minBytes` bytes.
+    case partTooSmall(number: Int, minBytes: Int64)
+    /// The upload has no part of this number.
+    case noSuchPart(number: Int)
+    /// The bytes do not start where the committed ones end, at `committed`, or another request is writing there.
+    case offsetMismatch(committed: Int64)
+    /// The bytes reach beyond the size of the file.
+    case beyondTotal(total: Int64)
+    /// A component of the path is a file or a symbolic link, or the path is a folder.
+    case pathBlocked
+    /// A folder could not be made.
+    case folderNotMade(StorageFailure)
     /// The staging area is missing or cannot be written.
     case stagingUnavailable(StorageFailure)
     /// The file system or the quota is full.

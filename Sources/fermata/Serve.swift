@@ -1,4 +1,5 @@
 import ArgumentParser
+import Digests
 import Engine
 import FastCGI
 import Foundation
@@ -90,8 +91,16 @@ struct Serve: ParsableCommand {
                 "files_lost": "\(report.filesLost)",
             ]
         )
+        for error in report.unpublishable {
+            logger.error("a whole file can not be published", metadata: ["reason": "\(error)"])
+        }
         sweep(engine, logger)
-        let settings = ResponderSettings(allowedRoots: allowRoot, defaultRoot: files, publicURL: publicURL)
+        let settings = ResponderSettings(
+            allowedRoots: allowRoot,
+            defaultRoot: files,
+            publicURL: publicURL,
+            signingKey: try signingKey()
+        )
         let responder = Responder(engine, settings: settings, logger: logger)
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)
@@ -112,6 +121,13 @@ struct Serve: ParsableCommand {
         defer { umask(mask) }
         do { return try SQLiteLedger(stateDirectory: state) } catch {
             throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
+        }
+    }
+
+    /// The key that signs URLs.
+    private func signingKey() throws -> SigningKey {
+        do { return try KeyFile.open(in: state) } catch {
+            throw ValidationError("--state \(state): the signing key can not be read or made: \(error)")
         }
     }
 

@@ -51,7 +51,7 @@ import Uploads
         var request = HTTPRequest(method: method, scheme: "http", authority: nil, path: "/")
         request.headerFields[.contentType] = contentType
         let head = RequestHead(request, pathInfo: "", query: "", contentLength: nil)
-        return Dialect.dcloud.exchange(for: head, on: mount ?? self.mount)
+        return Dialect.dcloud.exchange(for: head, on: mount ?? self.mount, in: surroundings)
     }
 
     private func header(_ parameters: String) -> PartHeader {
@@ -60,9 +60,9 @@ import Uploads
 
     private func text(_ answer: Answer) -> String { String(decoding: answer.body, as: UTF8.self) }
 
-    private func progress(_ prefix: Int64, isPublished: Bool = false) -> FileProgress {
-        let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 10)
-        return FileProgress(spec: spec, prefix: prefix, isPublished: isPublished)
+    private func progress(_ prefix: Int64) -> FileProgress {
+        let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("a"), total: 10)
+        return FileProgress(spec: spec, prefix: prefix)
     }
 
     @Test("a segment goes to its session, of mount, principal and boundary")
@@ -70,7 +70,8 @@ import Uploads
         var exchange = exchange()
         guard
             case .file(.segment(let key, let spec, let range)) = exchange.partBegins(
-                header("name=f; filename=a; range=0-4/10")
+                header("name=f; filename=a; range=0-4/10"),
+                sizeHint: nil
             )
         else {
             Issue.record("a segment is a file")
@@ -82,13 +83,14 @@ import Uploads
     }
 
     @Test("a segment that leaves the file incomplete needs no command")
-    func segment() {
+    func segment() throws {
         var exchange = exchange()
-        _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"))
+        _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"), sizeHint: nil)
         exchange.fileEnded(.success(.committed(progress(4), isWhole: false)))
-        #expect(exchange.bodyEnded(.whole) == [])
+        let (commands, answer) = drive(exchange.bodyEnded(.whole))
+        #expect(commands == [])
         #expect(
-            text(exchange.answer([]))
+            try text(#require(answer))
                 == #"{"result":"OK","code":0,"message":"Success","file":[{"name":"f","range":"0-4","size":10,"complete":false}]}"#
         )
     }
@@ -97,22 +99,25 @@ import Uploads
     func order() {
         for ending in [BodyEnding.whole, .cutOff] {
             var exchange = exchange()
-            _ = exchange.partBegins(header("name=f; filename=a; range=4-10/10"))
+            _ = exchange.partBegins(header("name=f; filename=a; range=4-10/10"), sizeHint: nil)
             exchange.fileEnded(.success(.committed(progress(10), isWhole: true)))
-            #expect(exchange.partBegins(header("name=uid")) == .field)
+            #expect(exchange.partBegins(header("name=uid"), sizeHint: nil) == .field)
             let field = FormField(name: "uid", value: "1")
             exchange.fieldEnded(field, raw: [0x31])
-            #expect(exchange.bodyEnded(ending) == [.store([field], key), .publish(key, field: "f"), .describe(key)])
+            let results = [Result<Outcome, UploadError>](repeating: .success(.done), count: 3)
+            let commands = drive(exchange.bodyEnded(ending), results).commands
+            #expect(commands == [.store([field], key), .publish(FileKey(key, field: "f")), .describe(key)])
         }
     }
 
     @Test("plain files of a form that failed are not published")
     func failedForm() {
         var exchange = exchange()
-        _ = exchange.partBegins(header("name=f; filename=a"))
-        exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 3)))
-        #expect(exchange.bodyEnded(.malformed(.truncated)) == [])
-        #expect(exchange.answer([]).status == .unprocessableContent)
+        _ = exchange.partBegins(header("name=f; filename=a"), sizeHint: nil)
+        exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 3, digest: nil)))
+        let (commands, answer) = drive(exchange.bodyEnded(.malformed(.truncated)))
+        #expect(commands == [])
+        #expect(answer?.status == .unprocessableContent)
     }
 
     @Test(
@@ -126,25 +131,26 @@ import Uploads
             (.storage(StorageFailure(operation: "o", reason: "secret")), 4007, 500),
         ] as [(UploadError, Int, Int)]
     )
-    func failures(error: UploadError, code: Int, status: Int) {
+    func failures(error: UploadError, code: Int, status: Int) throws {
         var exchange = exchange()
-        _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"))
+        _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"), sizeHint: nil)
         exchange.fileEnded(.failure(error))
-        _ = exchange.bodyEnded(.whole)
-        let answer = exchange.answer([.success(.described(nil))])
+        let answer = try #require(drive(exchange.bodyEnded(.whole), [.success(.described(nil))]).answer)
         #expect(answer.status.code == status)
         #expect(text(answer).hasPrefix(#"{"result":"ERROR","code":\#(code),"message":""#))
         #expect(!text(answer).contains("secret"), "what the system said is for the log")
     }
 
     @Test("a query that the ledger can not answer is 503")
-    func failedQuery() {
+    func failedQuery() throws {
         var exchange = exchange("application/x-www-form-urlencoded")
         for (name, value) in [("server", "uploader"), ("action", "query"), ("boundary", "b")] {
             exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
         }
-        #expect(exchange.bodyEnded(.whole) == [.describe(key)])
-        let answer = exchange.answer([.failure(.storage(StorageFailure(operation: "o", reason: "r")))])
+        let failure = UploadError.storage(StorageFailure(operation: "o", reason: "r"))
+        let (commands, last) = drive(exchange.bodyEnded(.whole), [.failure(failure)])
+        #expect(commands == [.describe(key)])
+        let answer = try #require(last)
         #expect(answer.status == .serviceUnavailable)
         #expect(text(answer).hasPrefix(#"{"result":"ERROR","code":4007,"#))
     }

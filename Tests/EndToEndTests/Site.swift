@@ -50,12 +50,15 @@ final class Site {
         try Self.copyConfiguration(to: configuration, upstream: listening.upstream(directory), port)
         var locations = ""
         for (path, parameters) in mounts {
+            let dialect = parameters["FERMATA_DIALECT"] == nil ? "fastcgi_param FERMATA_DIALECT dcloud;" : ""
             locations += """
                 location \(path) {
                     include fermata/fermata_params.conf;
+                    fastcgi_split_path_info ^(\(path))(.*)$;
                     fastcgi_param SCRIPT_NAME \(path);
-                    fastcgi_param FERMATA_DIALECT dcloud;
+                    fastcgi_param PATH_INFO $fastcgi_path_info;
                     fastcgi_param FERMATA_PRINCIPAL $http_x_test_user;
+                    \(dialect)
                     \(parameters.map { "fastcgi_param \($0) \"\(inDirectory($1))\";" }.joined(separator: "\n"))
                     fastcgi_pass fermata;
                 }

@@ -9,7 +9,7 @@ import Uploads
     private let directory: TemporaryDirectory
     private let ledger: SQLiteLedger
     private let key = SessionKey(mount: "m", principal: "ann", id: "b")
-    private let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 10)
+    private let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("a"), total: 10)
 
     init() throws {
         directory = try TemporaryDirectory()
@@ -38,7 +38,7 @@ import Uploads
     }
 
     private func limits(ranges: Int = 100, expiresAt: Int64 = 1000, durable: Bool = false) -> CommitLimits {
-        CommitLimits(disjointRangesMax: ranges, expiresAt: expiresAt, isDurable: durable)
+        CommitLimits(disjointRangesMax: ranges, fileBytesMax: 1 << 40, expiresAt: expiresAt, isDurable: durable)
     }
 
     @Test("a reserved file is told to nobody; its first segment opens it")
@@ -47,7 +47,7 @@ import Uploads
         #expect(try ledger.progress(of: key, now: 1)?.files.isEmpty == true)
         #expect(try ledger.commit(segment(0, 4), to: file, limits: limits()) == Commit(prefix: 4, isWhole: false))
         #expect(
-            try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4, isPublished: false)]
+            try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4)]
         )
     }
 
@@ -55,7 +55,7 @@ import Uploads
     func reserveTwice() throws {
         let first = try ledger.reserve(new()).file
         #expect(try ledger.reserve(new(staging: "s2")).file == first)
-        let other = FileSpec(field: "f", fileName: "b", mediaType: "t", target: "b", total: 10)
+        let other = FileSpec(field: "f", fileName: "b", mediaType: "t", target: .test("b"), total: 10)
         let (file, leftovers) = try ledger.reserve(new(other, staging: "s3"))
         #expect(file.staging == "s3")
         #expect(leftovers == [Leftover(root: "/r", staging: "s1")])
@@ -119,7 +119,7 @@ import Uploads
     func tombstone() throws {
         let file = try ledger.reserve(new()).file
         _ = try ledger.commit(segment(0, 10), to: file, limits: limits())
-        try ledger.beginPublishing(file, as: "a[1]", inode: .max)
+        _ = try ledger.beginPublishing(file, as: "a[1]", inode: .max, assembly: nil)
         #expect(try ledger.current(file)?.file.phase == .publishing(name: "a[1]", inode: .max))
         try ledger.finishPublishing(file, as: "a[1]", tombstoneUntil: 20)
         #expect(try ledger.progress(of: key, now: 19)?.files.map(\.isPublished) == [true])
@@ -133,14 +133,14 @@ import Uploads
     func replace() throws {
         let old = try ledger.reserve(new()).file
         _ = try ledger.commit(segment(0, 4), to: old, limits: limits())
-        let other = FileSpec(field: "f", fileName: "a", mediaType: "t", target: "a", total: 12)
+        let other = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("a"), total: 12)
         let replaced = try ledger.replace(with: new(other, staging: "s2"), segment(0, 3), limits: limits())
         #expect(replaced.leftovers.map(\.staging) == ["s1"])
         #expect(replaced.commit.prefix == 3)
         #expect(throws: UploadError.superseded) { try ledger.commit(segment(4, 8), to: old, limits: limits()) }
-        #expect(throws: UploadError.superseded) { try ledger.beginPublishing(old, as: "a", inode: 1) }
+        #expect(throws: UploadError.superseded) { try ledger.beginPublishing(old, as: "a", inode: 1, assembly: nil) }
         #expect(
-            try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: other, prefix: 3, isPublished: false)]
+            try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: other, prefix: 3)]
         )
     }
 

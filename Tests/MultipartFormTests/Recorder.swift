@@ -10,8 +10,10 @@ struct Recorder: PartConsumer {
 
     var events: [Event] = []
     var headers: [PartHeader] = []
+    var offsets: [Int64] = []
 
-    mutating func partBegins(_ header: PartHeader) {
+    mutating func partBegins(_ header: PartHeader, at offset: Int64) {
+        offsets.append(offset)
         headers.append(header)
         events.append(.part(name: header.name, fileName: header.fileName))
     }

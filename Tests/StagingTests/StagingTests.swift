@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import SystemPackage
 import Testing
@@ -63,7 +64,7 @@ final class TemporaryRoot {
         }
         try file.lockExclusively()
         try file.seal()
-        #expect(try file.publish("s", as: "final", in: area))
+        #expect(try file.publish("s", as: path("final"), replacing: false, in: area))
         _ = consume file
         #expect(throws: StagingError.sealed) { try second.write(Array("X".utf8).span, at: 0) }
         #expect(try root.contents("final") == "abcdef")
@@ -71,6 +72,8 @@ final class TemporaryRoot {
         let gone = try StagingFile.open("s", in: area) == nil
         #expect(gone)
     }
+
+    private func path(_ text: String) throws -> RelativePath { try #require(RelativePath(parsing: text)) }
 
     @Test("a file whose name was removed takes no more bytes")
     func removed() throws {
@@ -82,41 +85,33 @@ final class TemporaryRoot {
         #expect(throws: StagingError.sealed) { try file.write(Array("X".utf8).span, at: 0) }
     }
 
-    @Test("publishing never replaces a file")
+    @Test("publishing replaces a file only when asked to")
     func noReplacement() throws {
         let area = try StagingArea.open(root: root.path)
         try root.write("taken")
         var file = try StagingFile.anonymous(in: area)
-        #expect(try !file.publishAnonymous(as: "taken", in: area))
+        #expect(try !file.publishAnonymous(as: path("taken"), in: area))
         try file.link(as: "s", in: area)
-        #expect(try !file.publish("s", as: "taken", in: area))
-        #expect(try file.publish("s", as: "free", in: area))
+        #expect(try !file.publish("s", as: path("taken"), replacing: false, in: area))
+        #expect(try file.publish("s", as: path("free"), replacing: false, in: area))
+        try root.write(".fermata/t")
+        #expect(try file.publish("t", as: path("taken"), replacing: true, in: area))
+        #expect(try area.inode(ofPublished: path("taken")) != nil)
     }
 
     @Test("free names are numbered before the extension, also the thousandth")
     func freeNames() throws {
         let area = try StagingArea.open(root: root.path)
-        #expect(try area.freeName(like: "image.jpg") == "image.jpg")
+        #expect(try area.freePath(like: path("image.jpg")).text == "image.jpg")
         try root.write("image.jpg")
         for number in 1..<1000 {
-            #expect(try area.freeName(like: "image.jpg") == "image[\(number)].jpg")
+            #expect(try area.freePath(like: path("image.jpg")).text == "image[\(number)].jpg")
             try root.write("image[\(number)].jpg")
         }
         try root.write(".hidden")
-        #expect(try area.freeName(like: ".hidden") == ".hidden[1]")
+        #expect(try area.freePath(like: path(".hidden")).text == ".hidden[1]")
         try root.write("none")
-        #expect(try area.freeName(like: "none") == "none[1]")
-    }
-
-    @Test("names that are too long keep their extension")
-    func longNames() {
-        let long = String(repeating: "é", count: 200) + ".jpg"
-        #expect(StagingArea.fitted(long).utf8.count <= 255)
-        #expect(StagingArea.fitted(long).hasSuffix(".jpg"))
-        #expect(StagingArea.numbered(StagingArea.fitted(long), 12).hasSuffix("[12].jpg"))
-        #expect(StagingArea.numbered(StagingArea.fitted(long), 12).utf8.count <= 255)
-        #expect(StagingArea.fitted(String(repeating: "x", count: 300)).utf8.count == 255)
-        #expect(StagingArea.fitted("short") == "short")
+        #expect(try area.freePath(like: path("none")).text == "none[1]")
     }
 
     @Test("a copy lands at its offset, and the checksum of a range is that of its bytes")
@@ -126,12 +121,95 @@ final class TemporaryRoot {
         try source.write(Array("0123".utf8).span, at: 0)
         let target = try StagingFile.anonymous(in: area)
         try target.reserve(total: 10)
-        try target.copy(from: source, count: 4, to: 6)
+        try target.copy(.first(4), of: source, to: 6)
         let expected = Checksum()
+        let digest = MD5.digest(of: "0123")
         expected.update(Array("0123".utf8).span)
         #expect(try target.checksum(of: #require(ByteRange(offset: 6, end: 10))) == expected.value)
         #expect(try target.checksum(of: #require(ByteRange(offset: 5, end: 9))) != expected.value)
         #expect(try target.checksum(of: #require(ByteRange(offset: 6, end: 11))) == nil)
+        #expect(try target.digest(of: #require(ByteRange(offset: 6, end: 10))) == digest)
+    }
+
+    @Test("a claim keeps others from a slot until it is released, and nobody from writing")
+    func claims() throws {
+        let area = try StagingArea.open(root: root.path)
+        var first = try StagingFile.anonymous(in: area)
+        try first.link(as: "s", in: area)
+        guard let second = try StagingFile.open("s", in: area) else {
+            Issue.record("the file is there")
+            return
+        }
+        #expect(try first.claim(10_000))
+        #expect(try !second.claim(10_000))
+        #expect(try second.claim(0))
+        try second.write(Array("x".utf8).span, at: 0)
+        try second.lockExclusively()
+        _ = consume first
+        #expect(try second.claim(10_000))
+    }
+
+    @Test("what lies behind the end is cut off, what is there stays")
+    func trim() throws {
+        let area = try StagingArea.open(root: root.path)
+        var file = try StagingFile.anonymous(in: area)
+        try file.write(Array("012345".utf8).span, at: 0)
+        try file.trim(to: 4)
+        try file.trim(to: 10)
+        try file.link(as: "s", in: area)
+        #expect(try root.contents(".fermata/s") == "0123")
+    }
+
+    // MARK: Paths
+
+    @Test("folders are made below the root, and what stands at a path is told")
+    func folders() throws {
+        let area = try StagingArea.open(root: root.path)
+        #expect(try area.entry(at: path("a/b")) == .nothing)
+        try area.makeFolder(at: path("a/b"))
+        try area.makeFolder(at: path("a/b"))
+        try root.write("a/b/f")
+        #expect(try area.entry(at: .root) == .folder)
+        #expect(try area.entry(at: path("a/b")) == .folder)
+        #expect(try area.entry(at: path("a/b/f")) == .file)
+        #expect(try area.entry(at: path("a/b/f/g")) == .blocked)
+        #expect(throws: StagingError.blocked) { try area.makeFolder(at: path("a/b/f/g")) }
+        #expect(throws: StagingError.blocked) { try area.makeFolder(at: path("a/b/f")) }
+    }
+
+    @Test("no symbolic link is followed below the root, wherever it leads")
+    func symbolicLinks() throws {
+        let area = try StagingArea.open(root: root.path)
+        try area.makeFolder(at: path("real"))
+        for (name, target) in [("out", "/tmp"), ("in", "real"), ("up", ".."), ("none", "nowhere")] {
+            try FileManager.default.createSymbolicLink(
+                atPath: root.path + "/" + name,
+                withDestinationPath: target
+            )
+            #expect(try area.entry(at: path(name + "/x")) == .blocked)
+            #expect(throws: StagingError.blocked) { try area.makeFolder(at: path(name + "/x")) }
+            #expect(throws: StagingError.blocked) { try area.makeFolder(at: path(name)) }
+            var file = try StagingFile.anonymous(in: area)
+            #expect(throws: StagingError.blocked) { try file.publishAnonymous(as: path(name + "/x"), in: area) }
+            try file.link(as: "s" + name, in: area)
+            #expect(throws: StagingError.blocked) {
+                try file.publish("s" + name, as: path(name + "/x"), replacing: true, in: area)
+            }
+            // The link itself can be replaced, as any file.
+            #expect(try area.entry(at: path(name)) == .file)
+            #expect(try file.publish("s" + name, as: path(name), replacing: true, in: area))
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: root.path + "/real").isEmpty)
+    }
+
+    @Test("a folder is not replaced by a file")
+    func folderInTheWay() throws {
+        let area = try StagingArea.open(root: root.path)
+        try area.makeFolder(at: path("a"))
+        var file = try StagingFile.anonymous(in: area)
+        try file.link(as: "s", in: area)
+        #expect(throws: StagingError.blocked) { try file.publish("s", as: path("a"), replacing: true, in: area) }
+        #expect(try file.publish("s", as: path("new/b/c"), replacing: true, in: area), "folders are made")
     }
 
     @Test("a file of 3 bytes is preallocated, one of a terabyte is sparse")

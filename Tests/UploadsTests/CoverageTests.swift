@@ -68,8 +68,8 @@ import Testing
 }
 
 @Suite struct FilePhaseTests {
-    private let stored = FileSpec(field: "f", fileName: "a", mediaType: "", target: "a", total: 10)
-    private let other = FileSpec(field: "f", fileName: "b", mediaType: "", target: "b", total: 10)
+    private let stored = FileSpec(field: "f", fileName: "a", mediaType: "", target: .test("a"), total: 10)
+    private let other = FileSpec(field: "f", fileName: "b", mediaType: "", target: .test("b"), total: 10)
 
     @Test(
         "what becomes of a segment, by the tables of dialects.md 1.4.3 and 1.4.6",

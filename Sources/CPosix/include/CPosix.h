@@ -12,8 +12,10 @@ int cposix_open_anonymous(int directory, mode_t mode);
 int cposix_link_anonymous(int file, int directory, const char *name);
 /* renameat2(2) with RENAME_NOREPLACE; EEXIST when the new name is taken. */
 int cposix_rename_exclusive(int from_directory, const char *from, int to_directory, const char *to);
-/* fcntl(2) F_OFD_SETLK / F_OFD_SETLKW over the whole file. kind: F_RDLCK, F_WRLCK or F_UNLCK. */
-int cposix_lock(int file, short kind, int wait);
+/* fcntl(2) F_OFD_SETLK / F_OFD_SETLKW of a range of a file. kind: F_RDLCK, F_WRLCK or F_UNLCK. */
+int cposix_lock(int file, short kind, int wait, int64_t offset, int64_t count);
+/* openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: ELOOP at a symbolic link. */
+int cposix_open_beneath(int directory, const char *path, int flags);
 /* fallocate(2), mode 0. */
 int cposix_allocate(int file, int64_t offset, int64_t count);
 /* copy_file_range(2) between explicit offsets. */

@@ -18,7 +18,7 @@ extension DCloudExchange {
             case .success(.described(let progress)): described = progress
             case .success(.published(let file)): published.append(file)
             case .success(.received(.committed(let progress, _))): touched.append(progress)
-            case .success(.received(.held)), .success(.done): break
+            case .success(.received(.held)), .success(.done), .success(.number), .success(.found): break
             case .failure(let error): failure = failure ?? DCloudError(error)
             }
         }
@@ -59,7 +59,7 @@ extension DCloudExchange {
         switch outcomes.first {
         case .success(.described(let described)): progress = described
         case .failure(let error): return errorAnswer(DCloudError(error).asQueryFailure, nil)
-        case .success(.done), .success(.published), .success(.received), nil: break
+        case .success(.done), .success(.published), .success(.received), .success(.number), .success(.found), nil: break
         }
         let members: [(String, JSON)] = [
             ("protocol", .string("uploader")),
@@ -96,10 +96,11 @@ extension DCloudExchange {
                 if let known = described?.files.first(where: { $0.spec.field == progress.spec.field }) {
                     return Self.json(known)
                 }
-                let isPublished =
-                    progress.isPublished || published.contains { $0.spec.field == progress.spec.field }
+                guard let file = published.first(where: { $0.spec.field == progress.spec.field }) else {
+                    return Self.json(progress)
+                }
                 return Self.json(
-                    FileProgress(spec: progress.spec, prefix: progress.prefix, isPublished: isPublished)
+                    FileProgress(spec: progress.spec, prefix: progress.prefix, state: .published(path: file.path))
                 )
             }
         )
@@ -128,27 +129,10 @@ extension DCloudExchange {
             return (
                 number == 0 ? field : "\(field)[\(number)]",
                 .object([
-                    ("name", .string(file.path)), ("url", .string(mount.publicURL + Self.percentEncoded(file.path))),
+                    ("name", .string(file.path)), ("url", .string(mount.publicURL + file.path.percentEncodedPath)),
                     ("type", .string(file.spec.mediaType)), ("size", .integer(file.spec.total)),
                 ])
             )
         }
-    }
-
-    /// A path as it stands in a URL: all but unreserved characters and `/` encoded (RFC 3986 2.3, 3.3).
-    private static func percentEncoded(_ path: String) -> String {
-        var text = ""
-        for byte in path.utf8 {
-            switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"), UInt8(ascii: "/"):
-                text.append(Character(Unicode.Scalar(byte)))
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                text += digits.count == 1 ? "%0" + digits : "%" + digits
-            }
-        }
-        return text
     }
 }

@@ -75,6 +75,12 @@ struct DCloudError: Error {
         case .superseded: self = .conflict("the file was restarted or removed meanwhile; start again at 0")
         case .tooManyRanges(let max): self = .conflict("at most \(max) disjoint ranges; fill the gaps first")
         case .namesExhausted: self = .refused("too many files of this name")
+        case .cancelled, .finished, .unknownUpload: self = .conflict("the upload is gone; start again at 0")
+        case .digestMismatch, .partMismatch, .partTooSmall, .noSuchPart, .offsetMismatch, .beyondTotal:
+            self = .partial("\(error)")
+        case .pathBlocked: self = .refused("the name is taken by a folder")
+        case .folderNotMade(let failure):
+            self = DCloudError(4007, .internalServerError, "Upload failed: Cannot write to disk", failure: failure)
         case .stagingUnavailable(let failure):
             self = DCloudError(
                 4006,
@@ -104,9 +110,4 @@ struct DCloudError: Error {
     var asQueryFailure: DCloudError {
         DCloudError(code, .serviceUnavailable, message, failure: failure)
     }
-}
-
-extension HTTPResponse.Status {
-    /// 507 (RFC 4918 11.5), which swift-http-types does not name.
-    static let insufficientStorage = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
 }

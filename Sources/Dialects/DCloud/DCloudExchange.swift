@@ -85,7 +85,7 @@ struct DCloudExchange: Exchange {
 
     // MARK: The body
 
-    mutating func partBegins(_ header: PartHeader) -> PartPlan {
+    mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan {
         guard failure == nil, let name = header.name else { return .drain }
         guard header.isFile(scalarFields: Self.scalarFields) else { return .field }
         do throws(DCloudError) {
@@ -113,7 +113,7 @@ struct DCloudExchange: Exchange {
         }
         guard let text = header.range else {
             pending = file
-            return .whole(bytesMax: file.bytesMax)
+            return .whole(bytesMax: file.bytesMax, isHashed: false)
         }
         guard let session else { throw .partial("the boundary can not name an upload") }
         triedSegments = true
@@ -145,7 +145,7 @@ struct DCloudExchange: Exchange {
         switch result {
         case .success(.committed(let progress, let isWhole)):
             files.append(.segment(progress, isWhole: isWhole))
-        case .success(.held(let held, let count)):
+        case .success(.held(let held, let count, _)):
             // A browser's file input without a choice (dialects.md 0.4).
             if file.hasFileName, file.fileName.isEmpty, count == 0 { return }
             files.append(.plain(held, Self.spec(of: file, total: count)))
@@ -161,19 +161,26 @@ struct DCloudExchange: Exchange {
             field: file.name,
             fileName: file.fileName,
             mediaType: file.mediaType,
-            target: FileName.sanitized(file.fileName) ?? FileName.generated(),
+            target: Target(RelativePath(fileName: file.fileName), ifTaken: .addNumber),
             total: total
         )
     }
 
     // MARK: The end of the request
 
-    mutating func bodyEnded(_ ending: BodyEnding) -> [Command] {
+    mutating func bodyEnded(_ ending: BodyEnding) -> Step {
+        let commands = commands(after: ending)
+        let exchange = self
+        return .perform(commands) { exchange.answer($0) }
+    }
+
+    private mutating func commands(after ending: BodyEnding) -> [Command] {
         switch ending {
         case .whole: break
         case .cutOff: failure = failure ?? .partial("the body was cut off")
         case .malformed(.noDelimiter): failure = failure ?? .noFile("the body has no parts")
         case .malformed(let error): failure = failure ?? DCloudError(error)
+        case .tooLarge(let bytesMax): failure = failure ?? .tooLarge("at most \(bytesMax) bytes")
         }
         if failure == nil, files.isEmpty, let plan = controlPlan() {
             self.plan = plan
@@ -209,7 +216,7 @@ struct DCloudExchange: Exchange {
         switch plan {
         case .query(let boundary?) where mount.allowsResume: [.describe(key(boundary))]
         case .cancel:
-            (rawBoundary.flatMap { CanonicalBoundary(fieldValue: $0) }).map { [.cancel(key($0))] } ?? []
+            (rawBoundary.flatMap { CanonicalBoundary(fieldValue: $0) }).map { [.remove(key($0))] } ?? []
         case .query, .upload, .refuse: []
         }
     }
@@ -242,7 +249,7 @@ struct DCloudExchange: Exchange {
         }
         let continuesSession = hasSegments || files.isEmpty
         if let session, continuesSession, !requestFields.isEmpty { commands.append(.store(requestFields, session)) }
-        if let session { commands += wholeFields.map { .publish(session, field: $0) } }
+        if let session { commands += wholeFields.map { .publish(FileKey(session, field: $0)) } }
         commands += plain
         // The answer needs the session's fields when a file is published, and after an error helps to start anew.
         if let session, !wholeFields.isEmpty || triedSegments && failure != nil { commands.append(.describe(session)) }

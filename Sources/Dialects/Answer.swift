@@ -1,0 +1,47 @@
+public import HTTPTypes
+public import Uploads
+
+/// What the client is told.
+public struct Answer: Sendable {
+    /// The status.
+    public let status: HTTPResponse.Status
+    /// The header fields, without those that the sender adds (Content-Length).
+    public let fields: HTTPFields
+    /// The body.
+    public let body: [UInt8]
+    /// The dialect's own word for the outcome, for the log.
+    public let code: String
+    /// What failed below, for the log; never part of the body.
+    public let failure: StorageFailure?
+
+    /// An answer without a body.
+    init(_ status: HTTPResponse.Status, fields: HTTPFields, code: String) {
+        self.status = status
+        self.fields = fields
+        body = []
+        self.code = code
+        failure = nil
+    }
+
+    init(
+        _ status: HTTPResponse.Status,
+        _ json: JSON,
+        type: String,
+        code: String,
+        failure: StorageFailure? = nil,
+        allow: String? = nil
+    ) {
+        self.status = status
+        var fields: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
+        fields[.allow] = allow
+        self.fields = fields
+        body = json.encoded
+        self.code = code
+        self.failure = failure
+    }
+}
+
+extension HTTPResponse.Status {
+    /// 507 (RFC 4918 11.5), which swift-http-types does not name.
+    static let insufficientStorage = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+}

@@ -1,0 +1,83 @@
+import HTTPTypes
+import Uploads
+
+/// A refusal in the words of dialects.md 4.2-4.4, which clients compare literally: `{"code":1,"message":"…"}`.
+struct OffsetError: Error {
+    let status: HTTPResponse.Status
+    let message: String
+    var failure: StorageFailure?
+    var allow: String?
+
+    static let invalidParameter = OffsetError(.badRequest, "param invalid")
+    static let noStorageFolder = OffsetError(.badRequest, "Storage path is not exist or is not a dir")
+    static let invalidRelativePath = OffsetError(.badRequest, "file_relative_path invalid")
+    static let fileType = OffsetError(.badRequest, "Unsupported file type")
+    static let fileSize = OffsetError(.badRequest, "Unsupported file size")
+    static let requestTooLarge = OffsetError(.contentTooLarge, "Unsupported file size")
+    static let unknownUpload = OffsetError(.badRequest, "Invalid upload ID")
+    static let wrongOffset = OffsetError(.badRequest, "Invalid offset")
+    static let mediaType = OffsetError(.unsupportedMediaType, "the body must be multipart/form-data")
+
+    static func isFolder(_ path: String) -> OffsetError { OffsetError(.badRequest, "full path \(path) is a dir") }
+
+    static func folderNotMade(_ failure: StorageFailure?) -> OffsetError {
+        OffsetError(.internalServerError, "failed to create folder", failure: failure)
+    }
+
+    static func methodNotAllowed(_ allow: String) -> OffsetError {
+        OffsetError(.methodNotAllowed, "use \(allow)", allow: allow)
+    }
+
+    private init(
+        _ status: HTTPResponse.Status,
+        _ message: String,
+        failure: StorageFailure? = nil,
+        allow: String? = nil
+    ) {
+        self.status = status
+        self.message = message
+        self.failure = failure
+        self.allow = allow
+    }
+
+    /// A body that could not be read.
+    init(_ failure: RequestForm.Failure) {
+        switch failure {
+        case .mediaType: self = .mediaType
+        case .malformed, .cutOff: self = .invalidParameter
+        case .tooLarge: self = .requestTooLarge
+        }
+    }
+
+    /// What the engine could not do.
+    init(_ error: UploadError) {
+        switch error {
+        case .unknownUpload, .finished, .cancelled, .superseded: self = .unknownUpload
+        case .offsetMismatch, .fileChanged: self = .wrongOffset
+        case .beyondTotal: self = .fileSize
+        case .tooLarge: self = .requestTooLarge
+        case .pathBlocked: self = .invalidRelativePath
+        case .lengthMismatch, .longerThanDeclared, .tooManyRanges, .digestMismatch, .partMismatch, .partTooSmall,
+            .noSuchPart, .namesExhausted:
+            self = .invalidParameter
+        case .folderNotMade(let failure): self = .folderNotMade(failure)
+        case .noSpace(let failure): self.init(.insufficientStorage, "No space left", failure: failure)
+        case .storage(let failure), .stagingUnavailable(let failure):
+            self.init(.internalServerError, "failed to write file", failure: failure)
+        }
+    }
+
+    /// The answer, with the state that is left where that helps.
+    func answer(_ mount: Mount, data: JSON? = nil) -> Answer {
+        var members: [(String, JSON)] = [("code", .integer(1)), ("message", .string(message))]
+        if let data { members.append(("data", data)) }
+        return Answer(
+            status,
+            .object(members),
+            type: mount.answerType,
+            code: message,
+            failure: failure,
+            allow: allow
+        )
+    }
+}

@@ -1,0 +1,79 @@
+import Digests
+import MultipartForm
+import Uploads
+
+/// A URL to which anyone who has it may PUT one part (dialects.md 5.2).
+///
+/// It names the upload, its owner, the part and when it expires, and bears a signature over the method, the mount and all
+/// of these. So it needs no cookie and no header, and one for another part or time can not be made up.
+struct PartURL: Hashable {
+    /// What the path of the mount is followed by.
+    static let pathPrefix = ["multipart", "part"]
+
+    let principal: String
+    let taskID: String
+    let uploadID: String
+    let number: Int
+    /// When it expires, in seconds since 1970.
+    let expiresAt: Int64
+
+    /// Why a URL does not authorise.
+    enum Failure: Error {
+        /// It is not one that this server has signed.
+        case invalid
+        /// Its time is over.
+        case expired
+    }
+
+    init(principal: String, taskID: String, uploadID: String, number: Int, expiresAt: Int64) {
+        self.principal = principal
+        self.taskID = taskID
+        self.uploadID = uploadID
+        self.number = number
+        self.expiresAt = expiresAt
+    }
+
+    /// Reads and checks a URL.
+    ///
+    /// - Parameters:
+    ///   - components: the path behind the mount.
+    ///   - query: what follows `?`, undecoded.
+    init(
+        components: [String],
+        query: String,
+        on mount: Mount,
+        in surroundings: Dialect.Surroundings
+    ) throws(Failure) {
+        let prefix = Self.pathPrefix
+        guard components.count == prefix.count + 3, Array(components.prefix(prefix.count)) == prefix,
+            let number = IntegerField.parse(components[prefix.count + 2]), number <= Part.numberMax,
+            let fields = try? FormURLEncoded.parse(Array(query.utf8))
+        else { throw .invalid }
+        let values = Dictionary(fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+        guard let expiresAt = values["expires"].flatMap({ IntegerField.parse($0) }),
+            let signature = values["signature"]
+        else { throw .invalid }
+        self.init(
+            principal: values["principal"] ?? "",
+            taskID: components[prefix.count],
+            uploadID: components[prefix.count + 1],
+            number: Int(number),
+            expiresAt: expiresAt
+        )
+        guard surroundings.signingKey.isValid(signature, of: signedText(mount)) else { throw .invalid }
+        guard expiresAt > surroundings.now else { throw .expired }
+    }
+
+    /// The URL below the mount's own, with its signature.
+    func text(base: String, on mount: Mount, key: SigningKey) -> String {
+        let path = (Self.pathPrefix + [taskID, uploadID, String(number)]).joined(separator: "/")
+        let owner = principal.isEmpty ? "" : "&principal=" + principal.percentEncodedComponent
+        return "\(base)/\(path)?expires=\(expiresAt)\(owner)&signature=\(key.signature(of: signedText(mount)))"
+    }
+
+    /// What the signature covers. Lengths keep two different URLs from having the same text.
+    private func signedText(_ mount: Mount) -> String {
+        ["PUT", mount.name, principal, taskID, uploadID, String(number), String(expiresAt)]
+            .map { "\($0.utf8.count):\($0)" }.joined()
+    }
+}

@@ -1,0 +1,15 @@
+import MultipartForm
+import Uploads
+
+extension RelativePath {
+    /// The name under which a client's file is stored: its own where that is safe, else a new one (dialects.md 0.4).
+    init(fileName: String) {
+        let name = FileName.sanitized(fileName).map(ComponentName.fitted)
+        self = name.flatMap { RelativePath(component: $0) } ?? RelativePath(generated: FileName.generated())
+    }
+
+    private init(generated name: String) {
+        guard let path = RelativePath(component: name) else { preconditionFailure("a generated name is safe") }
+        self = path
+    }
+}

@@ -1,0 +1,121 @@
+import HTTPTypes
+import Uploads
+
+/// A refusal in the words of dialects.md 2.6 and 3.6: `{"code":404,"error":"NoSuchUpload","message":"…"}`.
+struct WordError: Error {
+    let status: HTTPResponse.Status
+    let word: String
+    let message: String
+    var failure: StorageFailure?
+    var allow: String?
+
+    static func invalidArgument(_ message: String) -> WordError {
+        WordError(status: .badRequest, word: "InvalidArgument", message: message)
+    }
+
+    static func methodNotAllowed(_ allow: String) -> WordError {
+        WordError(status: .methodNotAllowed, word: "MethodNotAllowed", message: "use \(allow)", allow: allow)
+    }
+
+    static let noSuchUpload = WordError(
+        status: .notFound,
+        word: "NoSuchUpload",
+        message: "there is no such upload; it may be complete, or have expired"
+    )
+
+    static func tooLarge(_ message: String) -> WordError {
+        WordError(status: .contentTooLarge, word: "EntityTooLarge", message: message)
+    }
+
+    static func accessDenied(_ message: String) -> WordError {
+        WordError(status: .forbidden, word: "AccessDenied", message: message)
+    }
+
+    static func invalidPartOrder(_ message: String) -> WordError {
+        WordError(status: .badRequest, word: "InvalidPartOrder", message: message)
+    }
+
+    /// A body that could not be read.
+    init(_ failure: RequestForm.Failure, media: String) {
+        switch failure {
+        case .mediaType:
+            self.init(status: .unsupportedMediaType, word: "UnsupportedMediaType", message: "the body must be \(media)")
+        case .malformed(let message): self = .invalidArgument(message)
+        case .tooLarge(let message): self = .tooLarge(message)
+        case .cutOff: self = .invalidArgument("the body was cut off")
+        }
+    }
+
+    /// What the engine could not do.
+    ///
+    /// - Parameters:
+    ///   - digestWord: what the dialect calls a part that has another MD5 than was sent with it.
+    ///   - partStatus: the status of a list that names a part which is not there.
+    init(_ error: UploadError, digestWord: String, partStatus: HTTPResponse.Status) {
+        switch error {
+        case .unknownUpload, .finished, .cancelled, .superseded: self = .noSuchUpload
+        case .tooLarge(let maxBytes): self = .tooLarge("at most \(maxBytes) bytes are allowed")
+        case .digestMismatch:
+            self.init(status: .badRequest, word: digestWord, message: "the bytes received have another MD5")
+        case .partMismatch(let number):
+            self.init(
+                status: partStatus,
+                word: "InvalidPart",
+                message: "part \(number) is missing, or has another MD5; ask for the list of parts"
+            )
+        case .partTooSmall(let number, let minBytes):
+            self.init(
+                status: .badRequest,
+                word: "EntityTooSmall",
+                message: "part \(number) has less than \(minBytes) bytes, which only the last may"
+            )
+        case .pathBlocked: self = .invalidArgument("a folder or a link stands in the way of this path")
+        case .lengthMismatch, .longerThanDeclared, .fileChanged, .tooManyRanges, .noSuchPart, .offsetMismatch,
+            .beyondTotal:
+            self = .invalidArgument("the part does not fit the upload")
+        case .namesExhausted: self = .accessDenied("too many files of this name")
+        case .noSpace(let failure):
+            self.init(
+                status: .insufficientStorage,
+                word: "InsufficientStorage",
+                message: "no space is left; what is stored is safe, try again later",
+                failure: failure
+            )
+        case .storage(let failure), .stagingUnavailable(let failure), .folderNotMade(let failure):
+            self.init(
+                status: .internalServerError,
+                word: "InternalError",
+                message: "the server could not read or write; what is stored is safe, try again",
+                failure: failure
+            )
+        }
+    }
+
+    private init(
+        status: HTTPResponse.Status,
+        word: String,
+        message: String,
+        failure: StorageFailure? = nil,
+        allow: String? = nil
+    ) {
+        self.status = status
+        self.word = word
+        self.message = message
+        self.failure = failure
+        self.allow = allow
+    }
+
+    /// The answer.
+    func answer(type: String) -> Answer {
+        Answer(
+            status,
+            .object([
+                ("code", .integer(Int64(status.code))), ("error", .string(word)), ("message", .string(message)),
+            ]),
+            type: type,
+            code: word,
+            failure: failure,
+            allow: allow
+        )
+    }
+}

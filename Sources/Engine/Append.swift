@@ -1,0 +1,114 @@
+import Glibc
+import Ledger
+import Staging
+import Uploads
+
+// Bytes behind the committed ones (dialects.md 4.3): one request at a time writes there.
+
+extension Intake {
+    /// How often, and how long each time, a request waits for another that is writing: a second in all.
+    private static let claimTriesMax = 20
+    private static let claimMicroseconds: useconds_t = 50_000
+
+    /// Finds the place behind the committed bytes.
+    func receive(_ destination: AppendDestination) throws(UploadError) -> Reception {
+        let key = destination.key
+        for _ in 0..<Self.lookUpsMax {
+            guard
+                let (file, _) = try engine.ledger.file(
+                    key.field,
+                    of: key.session,
+                    overlapping: .empty,
+                    now: engine.now()
+                ),
+                file.kind == .ranges
+            else { throw .unknownUpload }
+            switch file.phase {
+            case .reserved, .open: break
+            case .publishing, .published:
+                // A repeat whose answer was lost: only the number of its bytes matters.
+                return Reception(.held(.own), into: try scratchFile(), base: 0, countMax: destination.bytesMax)
+            case .cancelled: throw .unknownUpload
+            }
+            let area = try engine.area(file.root)
+            guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+            else {
+                try engine.forgetIfLost(file, in: area)
+                continue
+            }
+            let isClaimed = try claimEnd(of: staging)
+            // Whoever had the end before has moved it, and may have finished or restarted the file.
+            guard let (current, commit) = try engine.ledger.current(file), current.phase == file.phase else { continue }
+            guard isClaimed else { throw .offsetMismatch(committed: commit.prefix) }
+            return Reception(
+                .held(.end(file, offset: commit.prefix)),
+                into: staging,
+                base: commit.prefix,
+                countMax: destination.bytesMax
+            )
+        }
+        throw .unknownUpload
+    }
+
+    private func claimEnd(of staging: borrowing StagingFile) throws(UploadError) -> Bool {
+        for _ in 0..<Self.claimTriesMax {
+            if try staged({ () throws(StagingError) in try staging.claim(0) }) { return true }
+            usleep(Self.claimMicroseconds)
+        }
+        return false
+    }
+
+    /// Commits held bytes at an offset.
+    func append(_ content: HeldContent, _ key: FileKey, at offset: Int64) throws(UploadError) -> Receipt {
+        guard let upload = try engine.ledger.upload(key, now: engine.now()), upload.file.kind == .ranges else {
+            throw .unknownUpload
+        }
+        let (file, committed, total) = (upload.file, upload.commit.prefix, upload.file.spec.total)
+        switch file.phase {
+        case .reserved, .open: break
+        case .publishing, .published:
+            guard offset <= total, content.count == total - offset else { throw .unknownUpload }
+            return .committed(file.finishedProgress, isWhole: true)
+        case .cancelled: throw .unknownUpload
+        }
+        guard offset == 0 || offset == committed else { throw .offsetMismatch(committed: committed) }
+        guard offset <= total, content.count <= total - offset,
+            let range = ByteRange(offset: offset, count: content.count)
+        else { throw .beyondTotal(total: total) }
+        let segment = CommittedSegment(range: range, checksum: content.checksum)
+        if offset == 0, committed > 0 { return try restart(content, file, key, segment) }
+        guard case .end(let own, offset) = content.place, own.id == file.id, own.staging == file.staging else {
+            throw .offsetMismatch(committed: committed)
+        }
+        try syncIfDurable(content.file)
+        return receipt(for: file, try engine.ledger.commit(segment, to: file, limits: limits))
+    }
+
+    /// Puts a new file with these bytes at its start in the place of what was committed.
+    private func restart(
+        _ content: HeldContent,
+        _ file: StoredFile,
+        _ key: FileKey,
+        _ segment: CommittedSegment
+    ) throws(UploadError) -> Receipt {
+        let area = try engine.area(mount.root)
+        var staging = try reservedFile(file.spec.total, in: area)
+        let new = newFile(key.session, file.spec)
+        do {
+            try staging.copy(content.range, of: content.file, to: 0)
+            if mount.durability == .segment { try staging.sync() }
+            try staging.link(as: new.staging, in: area)
+        } catch {
+            throw error.uploadError
+        }
+        do {
+            let replaced = try engine.ledger.replace(with: new, segment, limits: limits)
+            engine.discard(replaced.leftovers)
+            return receipt(for: replaced.file, replaced.commit)
+        } catch {
+            // What can not be removed now is an orphan for the sweep; the ledger's error is the one that matters.
+            try? area.remove(new.staging)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,167 @@
+import Foundation
+import GRDB
+public import Uploads
+
+// The way of an upload that is opened before its bytes come: in numbered parts, or behind each other.
+
+extension SQLiteLedger {
+    public func open(
+        _ new: NewFile,
+        _ upload: NewUpload
+    ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover]) {
+        try write("open upload") { db in
+            var leftovers: [Leftover] = []
+            let session = try db.makeSession(new, &leftovers)
+            try db.store(upload.fields, in: session)
+            try db.run("UPDATE session SET expiresAt = max(expiresAt, ?) WHERE id = ?", [new.expiresAt, session])
+            if let old = try db.file(new.spec.field, in: session, now: new.now) {
+                switch (old.phase, upload.kind) {
+                case (.publishing, _): throw UploadError.superseded
+                case (.open, .ranges) where old.spec.total == new.spec.total: return (old, leftovers)
+                case (.open, _), (.reserved, _), (.published, _), (.cancelled, _):
+                    leftovers += try db.leftovers(of: old.id)
+                }
+            }
+            return (try db.place(new, in: session, phase: .open, kind: upload.kind), leftovers)
+        }
+    }
+
+    public func upload(_ key: FileKey, now: Int64) throws(UploadError) -> StoredUpload? {
+        try read("look up upload") { db in
+            guard let session = try db.session(key.session, now: now),
+                let file = try db.file(key.field, in: session, now: now)
+            else { return nil }
+            return StoredUpload(file: file, commit: try db.progress(of: file), parts: try db.parts(of: file))
+        }
+    }
+
+    public func learn(_ layout: PartLayout, for file: StoredFile) throws(UploadError) -> PartLayout {
+        try write("note layout of parts") { db in
+            try db.run(
+                "UPDATE file SET stride = ?, base = ? WHERE id = ? AND staging = ? AND stride IS NULL",
+                [layout.stride, layout.base, file.id, file.staging]
+            )
+            guard let current = try db.current(file)?.kind.layout else { throw UploadError.superseded }
+            return current
+        }
+    }
+
+    public func hasPartInPlace(_ number: Int, of file: StoredFile) throws(UploadError) -> Bool {
+        try read("look up part") { db in
+            try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) != nil
+        }
+    }
+
+    public func commit(
+        _ part: StoredPart,
+        to file: StoredFile,
+        limits: CommitLimits
+    ) throws(UploadError) -> [Leftover] {
+        try write("commit part", durable: limits.isDurable) { db in
+            guard let current = try db.current(file) else { throw UploadError.superseded }
+            switch current.phase {
+            case .reserved, .open: break
+            case .publishing, .published: throw UploadError.finished
+            case .cancelled: throw UploadError.cancelled
+            }
+            let leftovers = try db.removePart(part.part.number, of: file.id).map {
+                Leftover(root: file.root, staging: $0)
+            }
+            try db.insert(part, of: file.id)
+            let size: Int64? = try db.row(
+                "UPDATE file SET partBytes = partBytes + ? WHERE id = ? RETURNING partBytes",
+                [part.part.size, file.id]
+            )?[0]
+            if let size, size > limits.fileBytesMax { throw UploadError.tooLarge(maxBytes: limits.fileBytesMax) }
+            try db.run(
+                "UPDATE session SET expiresAt = ? WHERE id = (SELECT session FROM file WHERE id = ?)",
+                [limits.expiresAt, file.id]
+            )
+            return leftovers.map { [$0] } ?? []
+        }
+    }
+
+    public func cancel(_ file: StoredFile, tombstoneUntil: Int64) throws(UploadError) -> [Leftover] {
+        try write("cancel upload") { db in
+            guard let current = try db.current(file) else { return [] }
+            switch current.phase {
+            case .reserved, .open: break
+            case .publishing, .published: throw UploadError.finished
+            case .cancelled: return []
+            }
+            let leftovers = try db.leftovers(of: file.id)
+            try db.run(
+                "UPDATE file SET phase = ?, tombstoneUntil = ?, rangeCount = 0, partBytes = 0 WHERE id = ?",
+                [PhaseCode.cancelled.rawValue, tombstoneUntil, file.id]
+            )
+            for table in ["range", "segment", "part"] { try db.run("DELETE FROM \(table) WHERE file = ?", [file.id]) }
+            return leftovers
+        }
+    }
+
+    public func issueNumber() throws(UploadError) -> Int64 {
+        try write("issue number", durable: true) { db in
+            guard let number: Int64 = try db.row("UPDATE issued SET number = number + 1 RETURNING number")?[0] else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "the last issued number is missing")
+            }
+            return number
+        }
+    }
+}
+
+extension Database {
+    func insert(_ part: StoredPart, of file: Int64) throws {
+        let (offset, scratch): (Int64, String?) =
+            switch part.place {
+            case .staging(let offset): (offset, nil)
+            case .scratch(let name): (0, name)
+            }
+        try run(
+            "INSERT INTO part (file, number, size, md5, checksum, offset, scratch) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                file, part.part.number, part.part.size, Data(part.part.digest.bytes),
+                Int64(bitPattern: part.checksum), offset, scratch,
+            ]
+        )
+    }
+
+    /// Removes a part; returns the name of its scratch file.
+    @discardableResult
+    func removePart(_ number: Int, of file: Int64) throws -> String? {
+        guard
+            let row = try row(
+                "DELETE FROM part WHERE file = ? AND number = ? RETURNING size, scratch",
+                [file, number]
+            )
+        else { return nil }
+        try run("UPDATE file SET partBytes = partBytes - ? WHERE id = ?", [row[0] as Int64, file])
+        return row[1]
+    }
+
+    /// Makes a file consist of the parts of an assembly and no other; returns the staging files that it leaves behind.
+    func settle(_ assembly: Assembly, of file: StoredFile) throws -> [Leftover] {
+        let known = try parts(of: file)
+        var leftovers = known.compactMap { $0.leftover(of: file) }
+        if assembly.staging != file.staging { leftovers.append(Leftover(root: file.root, staging: file.staging)) }
+        try run(
+            "UPDATE file SET total = ?, staging = ?, partBytes = ? WHERE id = ?",
+            [assembly.total, assembly.staging, assembly.total, file.id]
+        )
+        // Parts that are where they belong cost nothing.
+        if known != assembly.parts {
+            try run("DELETE FROM part WHERE file = ?", [file.id])
+            for part in assembly.parts { try insert(part, of: file.id) }
+        }
+        return leftovers
+    }
+}
+
+extension StoredPart {
+    /// The scratch file of the part.
+    func leftover(of file: StoredFile) -> Leftover? {
+        switch place {
+        case .staging: nil
+        case .scratch(let name): Leftover(root: file.root, staging: name)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import Digests
+import HTTPTypes
+import MultipartForm
+import Uploads
+
+@testable import Dialects
+
+/// What exchanges know in tests.
+let surroundings: Dialect.Surroundings = {
+    guard let key = SigningKey(bytes: Array(0..<32)) else { preconditionFailure("a key has 32 bytes") }
+    return Dialect.Surroundings(signingKey: key, now: 1_000_000)
+}()
+
+/// Follows the steps of an exchange to its answer, giving each command the next of some results.
+func drive(
+    _ first: Step,
+    _ results: [Result<Outcome, UploadError>] = []
+) -> (commands: [Command], answer: Answer?) {
+    var (step, results, commands) = (first, results[...], [Command]())
+    while true {
+        switch step {
+        case .answer(let answer): return (commands, answer)
+        case .perform(let command, let then):
+            commands.append(command)
+            guard let result = results.popFirst() else { return (commands, nil) }
+            step = then(result)
+        }
+    }
+}
+
+/// A request in a dialect.
+func exchange(
+    _ dialect: Dialect,
+    _ contentType: String?,
+    method: HTTPRequest.Method = .post,
+    path: String = "",
+    query: String = "",
+    length: Int64? = nil,
+    on mount: Mount
+) -> any Exchange {
+    var request = HTTPRequest(method: method, scheme: "http", authority: "host", path: "/m" + path)
+    request.headerFields[.contentType] = contentType
+    let head = RequestHead(request, pathInfo: path, query: query, contentLength: length)
+    return dialect.exchange(for: head, on: mount, in: surroundings)
+}
