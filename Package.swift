@@ -132,6 +132,6 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "EndToEndTests", swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
     ]
 )

@@ -35,7 +35,7 @@ public struct Answer: Sendable {
         var fields: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
         fields[.allow] = allow
         self.fields = fields
-        body = json.encoded
+        body = json.encoded(asHTML: type.hasPrefix("text/html"))
         self.code = code
         self.failure = failure
     }

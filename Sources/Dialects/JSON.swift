@@ -12,17 +12,19 @@ enum JSON {
     case array([JSON])
     case object([(String, JSON)])
 
-    /// The value as strict JSON in UTF-8 (RFC 8259). `<`, `>` and `&` are escaped, so that the text is safe where it is
-    /// sent as HTML to a hidden frame.
-    var encoded: [UInt8] {
+    /// The value as strict JSON in UTF-8 (RFC 8259). `<` and `>` are escaped, so that no browser takes it for HTML.
+    var encoded: [UInt8] { encoded(asHTML: false) }
+
+    /// - Parameter asHTML: whether `&` is escaped too, as in a text that is sent as HTML to a hidden frame.
+    func encoded(asHTML: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
-        write(to: &bytes)
+        write(to: &bytes, asHTML: asHTML)
         return bytes
     }
 
-    private func write(to bytes: inout [UInt8]) {
+    private func write(to bytes: inout [UInt8], asHTML: Bool) {
         switch self {
-        case .string(let text): Self.write(text, to: &bytes)
+        case .string(let text): Self.write(text, to: &bytes, asHTML: asHTML)
         case .integer(let number): bytes += String(number).utf8
         case .number(let text): bytes += text.utf8
         case .null: bytes += "null".utf8
@@ -31,27 +33,28 @@ enum JSON {
             bytes.append(UInt8(ascii: "["))
             for (index, element) in elements.enumerated() {
                 if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                element.write(to: &bytes)
+                element.write(to: &bytes, asHTML: asHTML)
             }
             bytes.append(UInt8(ascii: "]"))
         case .object(let members):
             bytes.append(UInt8(ascii: "{"))
             for (index, (name, value)) in members.enumerated() {
                 if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                Self.write(name, to: &bytes)
+                Self.write(name, to: &bytes, asHTML: asHTML)
                 bytes.append(UInt8(ascii: ":"))
-                value.write(to: &bytes)
+                value.write(to: &bytes, asHTML: asHTML)
             }
             bytes.append(UInt8(ascii: "}"))
         }
     }
 
-    private static func write(_ text: String, to bytes: inout [UInt8]) {
+    private static func write(_ text: String, to bytes: inout [UInt8], asHTML: Bool) {
         bytes.append(UInt8(ascii: "\""))
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""): bytes += "\\\"".utf8
             case UInt8(ascii: "\\"): bytes += "\\\\".utf8
+            case UInt8(ascii: "&") where !asHTML: bytes.append(byte)
             case 0..<0x20, 0x7F, UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"):
                 let digits = String(byte, radix: 16)
                 bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8

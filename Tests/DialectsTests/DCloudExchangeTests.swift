@@ -13,7 +13,7 @@ import Uploads
             ("", .object([])),
         ])
         #expect(
-            String(decoding: json.encoded, as: UTF8.self)
+            String(decoding: json.encoded(asHTML: true), as: UTF8.self)
                 == #"{"b":[-1,true,false],"a":"\"\\\u000a\u007fü\u003c\u0026\u003e","":{}}"#
         )
     }

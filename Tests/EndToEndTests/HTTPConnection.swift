@@ -10,7 +10,7 @@ final class HTTPConnection {
     private var buffer: [UInt8] = []
 
     /// An answer.
-    struct Answer {
+    struct Answer: Sendable {
         let status: Int
         let fields: [String: String]
         let body: String
@@ -21,6 +21,11 @@ final class HTTPConnection {
                 try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
             }
         }
+    }
+
+    /// An answer's body as a JSON array of objects.
+    static func objects(_ value: Any?) throws -> [[String: Any]] {
+        try #require(value as? [[String: Any]])
     }
 
     struct Failure: Error {
@@ -84,7 +89,18 @@ final class HTTPConnection {
 
     /// Posts a body and reads the answer.
     func post(_ path: String, _ contentType: String?, _ body: [UInt8], _ fields: [String] = []) throws -> Answer {
-        try sendHead("POST", path, contentType, length: body.count, fields)
+        try request("POST", path, contentType, body, fields)
+    }
+
+    /// Sends a request and reads the answer.
+    func request(
+        _ method: String,
+        _ path: String,
+        _ contentType: String? = nil,
+        _ body: [UInt8] = [],
+        _ fields: [String] = []
+    ) throws -> Answer {
+        try sendHead(method, path, contentType, length: body.count, fields)
         try send(body)
         return try receive()
     }
