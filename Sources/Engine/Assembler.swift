@@ -21,7 +21,7 @@ extension Engine {
             guard let found = try ledger.upload(key, now: now()) else { throw .unknownUpload }
             let area = try area(found.file.root)
             guard
-                let staging = try staged({ () throws(StagingError) in
+                var staging = try staged({ () throws(StagingError) in
                     try StagingFile.open(found.file.staging, in: area)
                 })
             else {
@@ -41,6 +41,8 @@ extension Engine {
             switch upload.file.phase {
             case .reserved, .open:
                 let plan = try AssemblyPlan(claims, rules, upload.parts)
+                // A completion that died may have sealed it.
+                try staged { () throws(StagingError) in try staging.unseal() }
                 return try carryOut(plan, upload.file, staging, rules, in: area, tombstoneSeconds)
             case .publishing:
                 try requireFinished(upload, claims)

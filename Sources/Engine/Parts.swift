@@ -31,6 +31,10 @@ extension Intake {
                 try engine.forgetIfLost(file, in: area)
                 continue
             }
+            if try staged({ () throws(StagingError) in try staging.isSealed() }) {
+                try engine.reopen(file, staging)
+                continue
+            }
             // The claim comes first: who has it is the only one that may commit bytes in the slot.
             if let slot, try staged({ () throws(StagingError) in try staging.claim(number) }),
                 try !engine.ledger.hasPartInPlace(number, of: file)

@@ -11,7 +11,7 @@ extension Engine {
     /// Publishes a session's file, or tells that it has been published already.
     func publish(_ file: StoredFile, tombstoneSeconds: Int64) throws(UploadError) -> PublishedFile {
         let area = try area(file.root)
-        guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+        guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
         else { return try settle(file, in: area, tombstoneSeconds) }
         try staged { () throws(StagingError) in try staging.lockExclusively() }
         // Between the look-up and the lock another request may have published, restarted or cancelled the file.

@@ -131,6 +131,15 @@ extension Engine {
         return orphans.count
     }
 
+    /// Lets a file take bytes again that was sealed by a completion which died before the ledger knew of it.
+    func reopen(_ file: StoredFile, _ staging: consuming StagingFile) throws(UploadError) {
+        var staging = staging
+        try staged { () throws(StagingError) in try staging.lockExclusively() }
+        // A completion that goes on has told the ledger before it let go of the lock.
+        guard let (current, _) = try ledger.current(file), current.phase == .open else { return }
+        try staged { () throws(StagingError) in try staging.unseal() }
+    }
+
     /// Forgets a file whose staging file is gone although the ledger says that it is being written.
     func forgetIfLost(_ file: StoredFile, in area: borrowing StagingArea) throws(UploadError) {
         guard let (current, _) = try ledger.current(file) else { return }

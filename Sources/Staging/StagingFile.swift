@@ -23,11 +23,21 @@ public struct StagingFile: ~Copyable {
     public static let preallocatedBytesMax: Int64 = 4 << 30
 
     private let file: CInt
-    private var isAnonymous: Bool
+    private var access: Access
 
-    private init(file: CInt, isAnonymous: Bool) {
+    /// Who else may write to the file.
+    private enum Access {
+        /// Nobody: it has no name.
+        case anonymous
+        /// Anybody, so each write takes a lock.
+        case shared
+        /// Nobody, as this open file holds the exclusive lock; a lock for a write would take its place.
+        case exclusive
+    }
+
+    private init(file: CInt, access: Access) {
         self.file = file
-        self.isAnonymous = isAnonymous
+        self.access = access
     }
 
     deinit {
@@ -40,13 +50,13 @@ public struct StagingFile: ~Copyable {
         let file = try Errno.wrap("create staging file") { () throws(Errno) in
             try openAnonymous(in: folder, mode: openMode)
         }
-        return StagingFile(file: file, isAnonymous: true)
+        return StagingFile(file: file, access: .anonymous)
     }
 
     /// The staging file of a name; `nil` when it has been published, restarted, cancelled or expired.
     public static func open(_ name: String, in area: borrowing StagingArea) throws(StagingError) -> StagingFile? {
         do {
-            return StagingFile(file: try openFile(name, in: area.folder), isAnonymous: false)
+            return StagingFile(file: try openFile(name, in: area.folder), access: .shared)
         } catch .noSuchFileOrDirectory {
             return nil
         } catch {
@@ -82,7 +92,7 @@ public struct StagingFile: ~Copyable {
     public mutating func link(as name: String, in area: borrowing StagingArea) throws(StagingError) {
         let (file, folder) = (file, area.folder)
         try Errno.wrap("name staging file") { () throws(Errno) in try linkAnonymous(file, in: folder, as: name) }
-        isAnonymous = false
+        access = .shared
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -174,9 +184,10 @@ public struct StagingFile: ~Copyable {
     }
 
     /// Takes the exclusive lock: until this open file is closed, no other writes a byte.
-    public func lockExclusively() throws(StagingError) {
+    public mutating func lockExclusively() throws(StagingError) {
         let file = file
         try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
+        access = .exclusive
     }
 
     /// Claims a slot until this open file is closed; false when another request has it.
@@ -195,7 +206,13 @@ public struct StagingFile: ~Copyable {
         try Errno.wrap("seal staging file") { () throws(Errno) in try setMode(finishedMode, of: file) }
     }
 
-    /// Makes a sealed file writable again, when recovery finds that bytes of it are missing.
+    /// Whether the file is sealed, or has no name any more.
+    public func isSealed() throws(StagingError) -> Bool {
+        do { try requireUnsealed() } catch .sealed { return true }
+        return false
+    }
+
+    /// Makes a sealed file writable again, when it turns out that it was sealed too early or bytes of it are missing.
     public func unseal() throws(StagingError) {
         let file = file
         try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
@@ -246,16 +263,28 @@ public struct StagingFile: ~Copyable {
     }
 
     private func whileWritable(_ body: () throws(Errno) -> Void) throws(StagingError) {
-        if isAnonymous { return try Errno.wrap("write staging file", body) }
         let file = file
-        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
-        defer {
-            // Unlocking a lock that is held can not fail in a way that matters: closing the file releases it.
-            do { try lock(file, .none, Self.bytes) } catch { assertionFailure("unlock: \(error)") }
+        switch access {
+        case .anonymous:
+            try Errno.wrap("write staging file", body)
+        case .exclusive:
+            try requireUnsealed()
+            try Errno.wrap("write staging file", body)
+        case .shared:
+            try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
+            defer {
+                // Unlocking a lock that is held can not fail in a way that matters: closing the file releases it.
+                do { try lock(file, .none, Self.bytes) } catch { assertionFailure("unlock: \(error)") }
+            }
+            try requireUnsealed()
+            try Errno.wrap("write staging file", body)
         }
+    }
+
+    private func requireUnsealed() throws(StagingError) {
+        let file = file
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
         guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode else { throw .sealed }
-        try Errno.wrap("write staging file", body)
     }
 }
 

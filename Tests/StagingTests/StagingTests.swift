@@ -136,7 +136,7 @@ final class TemporaryRoot {
         let area = try StagingArea.open(root: root.path)
         var first = try StagingFile.anonymous(in: area)
         try first.link(as: "s", in: area)
-        guard let second = try StagingFile.open("s", in: area) else {
+        guard var second = try StagingFile.open("s", in: area) else {
             Issue.record("the file is there")
             return
         }
