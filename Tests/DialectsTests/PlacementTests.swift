@@ -1,0 +1,138 @@
+import HTTPTypes
+import MultipartForm
+import Testing
+import Uploads
+
+@testable import Dialects
+
+/// Where the dialects send bytes, and how they word what the engine could not do.
+@Suite struct PlacementTests {
+    private let mount: Mount = {
+        var mount = Mount(name: "m", principal: "ann", root: "/r")
+        mount.partBytesMax = 100
+        return mount
+    }()
+    private let form = "multipart/form-data; boundary=b"
+
+    private func header(_ parameters: String) -> PartHeader {
+        PartHeader(Array("Content-Disposition: form-data; \(parameters)".utf8))
+    }
+
+    private func key(_ id: String, field: String = "") -> FileKey {
+        FileKey(SessionKey(mount: "m", principal: "ann", id: id), field: field)
+    }
+
+    private func give(_ fields: [(String, String)], to exchange: inout any Exchange) {
+        for (name, value) in fields {
+            #expect(exchange.partBegins(header("name=\(name)"), sizeHint: nil) == .field)
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+    }
+
+    @Test("a part goes to its slot when its fields come first, from the form or the URL; else it is held")
+    func parts() {
+        let cases: [(Dialect, String, String, [(String, String)])] = [
+            (.fileid, "", "", [("fileId", "7"), ("part", "3")]), (.fileid, "", "fileId=7&part=3", []),
+            (.parts, "/upload", "", [("uploadId", "7"), ("partNumber", "3")]),
+            (.parts, "/upload", "uploadId=7&partNumber=3", []),
+        ]
+        for (dialect, path, query, fields) in cases {
+            var first = exchange(dialect, form, path: path, query: query, on: mount)
+            give(fields, to: &first)
+            let destination = PartDestination(key("7"), number: 3, bytesMax: 100, sizeHint: 50)
+            #expect(first.partBegins(header("name=f; filename=a"), sizeHint: 50) == .file(.part(destination)))
+            var last = exchange(dialect, form, path: path, on: mount)
+            #expect(
+                last.partBegins(header("name=f; filename=a"), sizeHint: 50)
+                    == .file(.whole(bytesMax: 100, isHashed: true))
+            )
+            #expect(last.partBegins(header("name=g; filename=b"), sizeHint: 50) == .drain, "one file a request")
+        }
+    }
+
+    @Test("a number that no part has leads to no slot")
+    func numbers() {
+        for number in ["10001", "-1", "x", ""] {
+            var first = exchange(.fileid, form, on: mount)
+            give([("fileId", "7"), ("part", number)], to: &first)
+            #expect(
+                first.partBegins(header("name=f; filename=a"), sizeHint: nil)
+                    == .file(.whole(bytesMax: 100, isHashed: true))
+            )
+        }
+    }
+
+    @Test("the file of an initiate is let pass when that is known")
+    func initiate() {
+        var first = exchange(.fileid, form, on: mount)
+        give([("option", "initiate")], to: &first)
+        #expect(first.partBegins(header("name=f; filename=a"), sizeHint: nil) == .drain)
+    }
+
+    @Test("the bytes of a PATCH follow the committed ones; those of a POST are of no use")
+    func offset() {
+        var patch = exchange(.offset, form, method: .patch, path: "/abc", on: mount)
+        let destination = AppendDestination(key("abc"), bytesMax: 100)
+        #expect(patch.partBegins(header("name=file; filename=a"), sizeHint: nil) == .file(.append(destination)))
+        var post = exchange(.offset, form, on: mount)
+        #expect(post.partBegins(header("name=file; filename=a"), sizeHint: nil) == .drain)
+    }
+
+    @Test("the bytes of a PUT go to the part that its URL is signed for, of whoever it was signed for")
+    func signed() throws {
+        let url = PartURL(principal: "ann b", taskID: "t", uploadID: "u", number: 2, expiresAt: surroundings.now + 1)
+        let text = url.text(base: "", on: mount, key: surroundings.signingKey)
+        let (path, query) = (text.prefix { $0 != "?" }, text.drop { $0 != "?" }.dropFirst())
+        var elsewhere = mount
+        elsewhere.principal = ""
+        let put = exchange(.signed, nil, method: .put, path: String(path), query: String(query), on: elsewhere)
+        guard case .file(.part(let destination)) = put.body else {
+            Issue.record("the body is a part")
+            return
+        }
+        #expect(destination.key == FileKey(SessionKey(mount: "m", principal: "ann b", id: "t"), field: "u"))
+        #expect(destination.number == 2)
+        var late = surroundings
+        late = Dialect.Surroundings(signingKey: late.signingKey, now: late.now + 1)
+        #expect(throws: PartURL.Failure.expired) {
+            try PartURL(
+                components: path.split(separator: "/").map(String.init),
+                query: String(query),
+                on: mount,
+                in: late
+            )
+        }
+    }
+
+    private static let failure = StorageFailure(operation: "o", reason: "secret")
+
+    @Test(
+        "each failure of the engine has its status in each dialect, and what the system said stays in the log",
+        arguments: [
+            (.unknownUpload, [404, 404, 400, 404]), (.finished, [404, 404, 400, 409]),
+            (.cancelled, [404, 404, 400, 409]),
+            (.superseded, [404, 404, 400, 409]), (.tooLarge(maxBytes: 1), [413, 413, 413, 413]),
+            (.digestMismatch, [400, 400, 400, 400]), (.partMismatch(number: 1), [409, 400, 400, 400]),
+            (.partTooSmall(number: 1, minBytes: 2), [400, 400, 400, 400]),
+            (.noSuchPart(number: 1), [400, 400, 400, 400]),
+            (.lengthMismatch(declared: 2, received: 1), [400, 400, 400, 400]),
+            (.longerThanDeclared(declared: 1), [400, 400, 400, 413]),
+            (.offsetMismatch(committed: 1), [400, 400, 400, 400]),
+            (.beyondTotal(total: 1), [400, 400, 400, 400]), (.pathBlocked, [400, 400, 400, 409]),
+            (.noSpace(failure), [507, 507, 507, 507]), (.storage(failure), [500, 500, 500, 500]),
+            (.stagingUnavailable(failure), [500, 500, 500, 500]), (.folderNotMade(failure), [500, 500, 500, 500]),
+        ] as [(UploadError, [Int])]
+    )
+    func failures(error: UploadError, statuses: [Int]) {
+        let answers = [
+            WordError(error, digestWord: "BadDigest", partStatus: .conflict).answer(type: "t"),
+            WordError(error, digestWord: "InvalidDigest", partStatus: .badRequest).answer(type: "t"),
+            OffsetError(error).answer(mount), SignedError(error).answer(type: "t"),
+        ]
+        #expect(answers.map(\.status.code) == statuses)
+        for answer in answers {
+            #expect(!String(decoding: answer.body, as: UTF8.self).contains("secret"))
+            #expect((answer.failure != nil) == (answer.status.code >= 500))
+        }
+    }
+}
