@@ -71,12 +71,6 @@ extension Engine {
             }
             return try finish(file, as: path, in: area, tombstoneSeconds)
         } catch {
-            switch error {
-            case .pathBlocked, .namesExhausted:
-                if hasBegun { try ledger.abandonPublishing(file) }
-                hasBegun = false
-            case _: break
-            }
             // The file takes bytes again, unless the ledger has begun what the next call or start will finish.
             if !hasBegun { try staged { () throws(StagingError) in try staging.unseal() } }
             throw error

@@ -69,9 +69,6 @@ public protocol Ledger: Sendable {
         assembly: Assembly?
     ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
 
-    /// Notes that a file did not get its final name after all, and is open again.
-    func abandonPublishing(_ file: StoredFile) throws(UploadError)
-
     /// Notes that the file has its final name.
     func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError)
 

@@ -136,15 +136,6 @@ extension SQLiteLedger {
         }
     }
 
-    public func abandonPublishing(_ file: StoredFile) throws(UploadError) {
-        try write("abandon publishing", durable: true) { db in
-            try db.run(
-                "UPDATE file SET phase = ?, name = NULL, inode = NULL WHERE id = ? AND staging = ? AND phase = ?",
-                [PhaseCode.open.rawValue, file.id, file.staging, PhaseCode.publishing.rawValue]
-            )
-        }
-    }
-
     public func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError) {
         try write("finish publishing", durable: true) { db in
             try db.run(

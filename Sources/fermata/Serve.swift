@@ -64,6 +64,10 @@ struct Serve: ParsableCommand {
     /// How often expired sessions are swept, in milliseconds.
     private static let sweepMilliseconds = 60_000
 
+    /// How long a file that is published at the start answers its client, whose mount is not known then: as long as any
+    /// dialect needs.
+    private static let recoveredTombstoneSeconds: Int64 = 24 * 3600
+
     func validate() throws {
         guard (1...WorkerPool.workersMax).contains(workers) else {
             throw ValidationError("--workers must be between 1 and \(WorkerPool.workersMax)")
@@ -83,7 +87,10 @@ struct Serve: ParsableCommand {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
         let engine = Engine(ledger: try openLedger(), now: { Int64(time(nil)) })
-        let report = try engine.recover(boot: try Self.bootIdentifier(), tombstoneSeconds: 15 * 60)
+        let report = try engine.recover(
+            boot: try Self.bootIdentifier(),
+            tombstoneSeconds: Self.recoveredTombstoneSeconds
+        )
         logger.info(
             "recovered",
             metadata: [

@@ -211,6 +211,20 @@ struct OperationTests {
 
     // MARK: Authentication
 
+    @Test("an expression that names the principal may be a token: only its hash is kept")
+    func hashedPrincipal() throws {
+        let site = try Site(mounts: ["/users": [:]])
+        let client = DCloudClient(site: site, path: "/users", user: "very-secret-token")
+        #expect(try client.segment("0-4/10", "0123").status == 200)
+        #expect(try client.wanted() == 4)
+        let state = site.directory.appending(path: "state")
+        for name in try FileManager.default.contentsOfDirectory(atPath: state.path) where name.hasPrefix("ledger") {
+            let content = try Data(contentsOf: state.appending(path: name))
+            #expect(content.firstRange(of: Data("very-secret-token".utf8)) == nil, "\(name)")
+        }
+        #expect(!(try site.responderLog()).contains("very-secret-token"))
+    }
+
     @Test("the examples for TLS, passwords and the site's own login make users into principals")
     func authentication() throws {
         let ports = try (tls: Site.freePort(), login: Site.freePort(), application: Site.freePort())

@@ -193,6 +193,34 @@ import Uploads
     }
 }
 
+@Suite struct MigrationTests {
+    @Test("a ledger of the first schema is read on")
+    func first() throws {
+        let directory = try TemporaryDirectory()
+        do {
+            let pool = try DatabasePool(path: directory.path + "/" + SQLiteLedger.fileName)
+            try Schema.migrator.migrate(pool, upTo: "1 sessions")
+            try pool.write { db in
+                try db.execute(
+                    sql: """
+                        INSERT INTO session (id, mount, principal, key, expiresAt) VALUES (1, 'm', 'ann', 'b', 1000);
+                        INSERT INTO file (id, session, field, fileName, mediaType, target, total, root, staging, phase)
+                            VALUES (1, 1, 'f', 'a', 't', 'image.jpg', 10, '/r', 's1', 1);
+                        INSERT INTO range (file, start, end) VALUES (1, 0, 4);
+                        """
+                )
+            }
+            try pool.close()
+        }
+        let ledger = try SQLiteLedger(stateDirectory: directory.path)
+        let key = SessionKey(mount: "m", principal: "ann", id: "b")
+        let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("image.jpg"), total: 10)
+        #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4)])
+        #expect(try ledger.issueNumber() == 1)
+        #expect(try ledger.issueNumber() == 2)
+    }
+}
+
 /// A directory that is removed with the value.
 private final class TemporaryDirectory: Sendable {
     let path = "/tmp/fermata-ledger-" + UUID().uuidString

@@ -65,7 +65,8 @@ struct SignedExchange: Exchange {
         case .call: .document(bytesMax: JSONReader.bytesMax)
         case .part(let url):
             .file(
-                .part(PartDestination(key(url), number: url.number, bytesMax: mount.partBytesMax, sizeHint: nil))
+                // Its size was declared, so nothing else limits it.
+                .part(PartDestination(key(url), number: url.number, bytesMax: .max, sizeHint: nil))
             )
         case .refused: .drain
         }
