@@ -137,23 +137,6 @@ extension Database {
         try run("UPDATE file SET partBytes = partBytes - ? WHERE id = ?", [row[0] as Int64, file])
         return row[1]
     }
-
-    /// Makes a file consist of the parts of an assembly and no other; returns the staging files that it leaves behind.
-    func settle(_ assembly: Assembly, of file: StoredFile) throws -> [Leftover] {
-        let known = try parts(of: file)
-        var leftovers = known.compactMap { $0.leftover(of: file) }
-        if assembly.staging != file.staging { leftovers.append(Leftover(root: file.root, staging: file.staging)) }
-        try run(
-            "UPDATE file SET total = ?, staging = ?, partBytes = ? WHERE id = ?",
-            [assembly.total, assembly.staging, assembly.total, file.id]
-        )
-        // Parts that are where they belong cost nothing.
-        if known != assembly.parts {
-            try run("DELETE FROM part WHERE file = ?", [file.id])
-            for part in assembly.parts { try insert(part, of: file.id) }
-        }
-        return leftovers
-    }
 }
 
 extension StoredPart {

@@ -1,7 +1,7 @@
 import GRDB
 public import Uploads
 
-// The way of a file through the ledger: look up, reserve, commit, replace, publish.
+// The way of a file through the ledger: look up, reserve, commit, replace.
 
 extension SQLiteLedger {
     public func progress(of key: SessionKey, now: Int64) throws(UploadError) -> SessionProgress? {
@@ -110,40 +110,6 @@ extension SQLiteLedger {
         try read("look up file") { db in
             guard let file = try db.current(file) else { return nil }
             return (file, try db.progress(of: file))
-        }
-    }
-
-    public func beginPublishing(
-        _ file: StoredFile,
-        as name: String,
-        inode: UInt64,
-        assembly: Assembly?
-    ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover]) {
-        try write("begin publishing", durable: true) { db in
-            try db.run(
-                "UPDATE file SET phase = ?, name = ?, inode = ? WHERE id = ? AND staging = ? AND phase < ?",
-                [
-                    PhaseCode.publishing.rawValue, name, Int64(bitPattern: inode), file.id, file.staging,
-                    PhaseCode.published.rawValue,
-                ]
-            )
-            guard db.changesCount == 1 else { throw UploadError.superseded }
-            let leftovers = try assembly.map { try db.settle($0, of: file) } ?? []
-            guard let row = try db.row("SELECT \(fileColumns) FROM file WHERE id = ?", [file.id]) else {
-                throw UploadError.superseded
-            }
-            return (try StoredFile(row: row), leftovers)
-        }
-    }
-
-    public func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError) {
-        try write("finish publishing", durable: true) { db in
-            try db.run(
-                "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
-                [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]
-            )
-            try db.run("DELETE FROM range WHERE file = ?", [file.id])
-            try db.run("DELETE FROM segment WHERE file = ?", [file.id])
         }
     }
 

@@ -15,14 +15,15 @@ public import Uploads
 ///    written to by it alone. It keeps nobody from the file itself.
 /// 5. An anonymous file has no name and is this request's alone; it is gone when the request is, whatever happens.
 public struct StagingFile: ~Copyable {
-    private static let openMode: mode_t = 0o600
+    /// The mode of a file that may be written.
+    static let openMode: mode_t = 0o600
     /// What the locks of writes and of publishing cover: every byte that a file can have.
     private static let bytes = ByteRange.first(1 << 62)
     /// Files up to this size are preallocated, so that one that does not fit is refused at its first segment; larger
     /// ones stay sparse, as their size is only what a client says.
     public static let preallocatedBytesMax: Int64 = 4 << 30
 
-    private let file: CInt
+    let file: CInt
     private var access: Access
 
     /// Who else may write to the file.
@@ -152,37 +153,6 @@ public struct StagingFile: ~Copyable {
         }
     }
 
-    /// The XXH3-64 of a range of the file, `nil` when the file ends before it.
-    public func checksum(of range: ByteRange) throws(StagingError) -> UInt64? {
-        let checksum = Checksum()
-        guard try read(range, { checksum.update($0) }) else { return nil }
-        return checksum.value
-    }
-
-    /// The MD5 of a range of the file, `nil` when the file ends before it.
-    public func digest(of range: ByteRange) throws(StagingError) -> MD5Digest? {
-        let digest = MD5()
-        guard try read(range, { digest.update($0) }) else { return nil }
-        return digest.finish()
-    }
-
-    /// Reads a range block by block; false when the file ends before it.
-    private func read(_ range: ByteRange, _ consume: (Span<UInt8>) -> Void) throws(StagingError) -> Bool {
-        let file = file
-        var block = [UInt8](repeating: 0, count: 256 << 10)
-        var offset = range.offset
-        while offset < range.end {
-            let wanted = Int(min(range.end - offset, Int64(block.count)))
-            let count = try Errno.wrap("read staging file") { () throws(Errno) in
-                try Staging.read(into: &block, count: wanted, from: file, at: offset)
-            }
-            if count == 0 { return false }
-            consume(block.span.extracting(0..<count))
-            offset += Int64(count)
-        }
-        return true
-    }
-
     /// Takes the exclusive lock: until this open file is closed, no other writes a byte.
     public mutating func lockExclusively() throws(StagingError) {
         let file = file
@@ -195,70 +165,6 @@ public struct StagingFile: ~Copyable {
         let file = file
         return try Errno.wrap("claim slot") { () throws(Errno) in
             try tryLock(file, .exclusive, Self.bytes.following(slot))
-        }
-    }
-
-    /// Seals the file: it gets the mode of a finished file, and no request writes to it any more.
-    ///
-    /// Call it with the exclusive lock held, or on an anonymous file.
-    public func seal() throws(StagingError) {
-        let file = file
-        try Errno.wrap("seal staging file") { () throws(Errno) in try setMode(finishedMode, of: file) }
-    }
-
-    /// Whether the file is sealed, or has no name any more.
-    public func isSealed() throws(StagingError) -> Bool {
-        do { try requireUnsealed() } catch .sealed { return true }
-        return false
-    }
-
-    /// Makes a sealed file writable again, when it turns out that it was sealed too early or bytes of it are missing.
-    public func unseal() throws(StagingError) {
-        let file = file
-        try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
-    }
-
-    /// Moves the sealed file from its staging name to a path below the root, making the folders above it; false when
-    /// that path is taken and not to be replaced.
-    public func publish(
-        _ name: String,
-        as path: RelativePath,
-        replacing: Bool,
-        in area: borrowing StagingArea
-    ) throws(StagingError) -> Bool {
-        guard let newName = path.name else { throw .blocked }
-        let folder = try area.folder(path.parent)
-        do {
-            if replacing {
-                try rename(name, in: area.folder, to: newName, in: folder.descriptor)
-            } else {
-                try renameExclusively(name, in: area.folder, to: newName, in: folder.descriptor)
-            }
-            return true
-        } catch .fileExists where !replacing {
-            return false
-        } catch .isDirectory, .fileExists, .directoryNotEmpty {
-            throw .blocked
-        } catch {
-            throw .system(operation: "publish file", errno: error)
-        }
-    }
-
-    /// Names the sealed anonymous file by a path below the root, making the folders above it; false when that path is
-    /// taken.
-    public func publishAnonymous(
-        as path: RelativePath,
-        in area: borrowing StagingArea
-    ) throws(StagingError) -> Bool {
-        guard let name = path.name else { throw .blocked }
-        let folder = try area.folder(path.parent)
-        do {
-            try linkAnonymous(file, in: folder.descriptor, as: name)
-            return true
-        } catch .fileExists {
-            return false
-        } catch {
-            throw .system(operation: "publish file", errno: error)
         }
     }
 
@@ -281,7 +187,8 @@ public struct StagingFile: ~Copyable {
         }
     }
 
-    private func requireUnsealed() throws(StagingError) {
+    /// Refuses a file that is sealed, or has no name any more.
+    func requireUnsealed() throws(StagingError) {
         let file = file
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
         guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode else { throw .sealed }
@@ -297,10 +204,3 @@ extension ByteRange {
         return range
     }
 }
-
-/// 0666 less the process's umask, which can only be read by setting it, so once.
-private let finishedMode: mode_t = {
-    let mask = umask(0o022)
-    umask(mask)
-    return 0o666 & ~mask
-}()

@@ -1,0 +1,152 @@
+import Ledger
+import Staging
+public import Uploads
+
+// What a dialect decides when it has seen the whole request.
+
+extension Intake {
+    /// Does what a dialect decided when it had seen the whole request.
+    public func perform(_ command: Command) throws(UploadError) -> Outcome {
+        let (ledger, now) = (engine.ledger, engine.now())
+        switch command {
+        case .describe(let key):
+            return .described(try ledger.progress(of: key, now: now))
+        case .issueNumber:
+            return .number(try ledger.issueNumber())
+        case .open(let upload):
+            return .described(try open(upload))
+        case .store(let fields, let key):
+            try ledger.store(fields, in: key, expiresAt: now + mount.idleSeconds, now: now)
+            return .done
+        case .remove(let key):
+            engine.discard(try ledger.remove(key))
+            return .done
+        case .cancel(let key):
+            guard let (file, _) = try ledger.file(key.field, of: key.session, overlapping: .empty, now: now) else {
+                return .done
+            }
+            engine.discard(try ledger.cancel(file, tombstoneUntil: now + mount.tombstoneSeconds))
+            return .done
+        case .adopt(let number, let key, let spec):
+            return .received(try adopt(held[number.index], spec, in: key))
+        case .commitPart(let content, let key, let number, let expected):
+            return .received(try commitPart(held[content.index], key, number: number, expected: expected))
+        case .append(let content, let key, let offset):
+            return .received(try append(held[content.index], key, at: offset))
+        case .publishHeld(let number, let spec):
+            return .published(try engine.publish(held[number.index], spec, root: mount.root))
+        case .publish(let key):
+            return try publish(key)
+        case .assemble(let key, let claims, let rules):
+            return .published(
+                try engine.assemble(key, claims, rules, tombstoneSeconds: mount.tombstoneSeconds)
+            )
+        case .publishContent(let bytes, let target):
+            return .published(try engine.publish(bytes, as: target, root: mount.root))
+        case .lookUp(let path):
+            let area = try engine.area(mount.root)
+            return .found(try staged { () throws(StagingError) in try area.entry(at: path) })
+        case .makeFolder(let path):
+            try engine.makeFolder(path, root: mount.root)
+            return .done
+        }
+    }
+
+    private func publish(_ key: FileKey) throws(UploadError) -> Outcome {
+        let ledger = engine.ledger
+        guard let (found, _) = try ledger.file(key.field, of: key.session, overlapping: .empty, now: engine.now()),
+            let (file, commit) = try ledger.current(found)
+        else { throw .superseded }
+        switch file.phase {
+        case .reserved, .open: if !commit.isWhole { return .done }
+        case .publishing, .published: break
+        case .cancelled: throw .cancelled
+        }
+        return .published(try engine.publish(file, tombstoneSeconds: mount.tombstoneSeconds))
+    }
+
+    /// Makes an upload, with the staging file that its bytes will go to.
+    private func open(_ upload: NewUpload) throws(UploadError) -> SessionProgress {
+        let (key, now) = (upload.key, engine.now())
+        let expiresAt = now + mount.idleSeconds
+        if upload.kind == .ranges, let known = try engine.ledger.upload(key, now: now), known.file.phase == .open,
+            known.file.spec.total == upload.spec.total
+        {
+            try engine.ledger.store(upload.fields, in: key.session, expiresAt: expiresAt, now: now)
+        } else {
+            let area = try engine.area(mount.root)
+            var staging = try reservedFile(upload.spec.total, in: area)
+            let new = newFile(key.session, upload.spec)
+            do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
+            do {
+                let (file, leftovers) = try engine.ledger.open(new, upload)
+                engine.discard(leftovers)
+                if file.staging != new.staging {
+                    try staged { () throws(StagingError) in try area.remove(new.staging) }
+                }
+            } catch {
+                // What can not be removed now is an orphan for the sweep; the ledger's error is the one that matters.
+                try? area.remove(new.staging)
+                throw error
+            }
+        }
+        guard let progress = try engine.ledger.progress(of: key.session, now: now) else { throw .superseded }
+        return progress
+    }
+
+    /// Commits a held file's bytes as the first segment of a session's file.
+    private func adopt(_ content: HeldContent, _ spec: FileSpec, in key: SessionKey) throws(UploadError) -> Receipt {
+        guard let range = ByteRange(offset: 0, count: content.count) else {
+            preconditionFailure("a count is not negative")
+        }
+        let segment = Segment(key: key, spec: spec, range: range)
+        switch try admit(segment) {
+        case .acknowledge(let file): return Receipt.committed(file.finishedProgress, isWhole: true)
+        case .receive(var reception):
+            try reception.copy(from: content)
+            return try commit(reception, of: segment, checksum: content.checksum)
+        }
+    }
+
+    // MARK: Terms
+
+    /// The terms of a commit on this mount.
+    var limits: CommitLimits {
+        CommitLimits(
+            disjointRangesMax: mount.disjointRangesMax,
+            fileBytesMax: mount.fileBytesMax,
+            expiresAt: engine.now() + mount.idleSeconds,
+            isDurable: mount.durability == .segment
+        )
+    }
+
+    /// A file that is to be made in the mount's root.
+    func newFile(_ key: SessionKey, _ spec: FileSpec) -> NewFile {
+        let now = engine.now()
+        return NewFile(
+            key: key,
+            spec: spec,
+            root: mount.root,
+            staging: StagingArea.makeName(),
+            expiresAt: now + mount.idleSeconds,
+            now: now
+        )
+    }
+
+    /// A file without a name that has its size already.
+    func reservedFile(_ total: Int64, in area: borrowing StagingArea) throws(UploadError) -> StagingFile {
+        do {
+            let file = try StagingFile.anonymous(in: area)
+            try file.reserve(total: total)
+            return file
+        } catch {
+            throw error.uploadError
+        }
+    }
+
+    /// Makes bytes durable before they are acknowledged, where the mount wants that.
+    func syncIfDurable(_ file: borrowing StagingFile) throws(UploadError) {
+        guard mount.durability == .segment else { return }
+        do { try file.sync() } catch { throw error.uploadError }
+    }
+}

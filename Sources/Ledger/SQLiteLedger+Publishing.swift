@@ -1,0 +1,59 @@
+import GRDB
+public import Uploads
+
+// The end of a file's way: its final name, and what it is made of.
+
+extension SQLiteLedger {
+    public func beginPublishing(
+        _ file: StoredFile,
+        as name: String,
+        inode: UInt64,
+        assembly: Assembly?
+    ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover]) {
+        try write("begin publishing", durable: true) { db in
+            try db.run(
+                "UPDATE file SET phase = ?, name = ?, inode = ? WHERE id = ? AND staging = ? AND phase < ?",
+                [
+                    PhaseCode.publishing.rawValue, name, Int64(bitPattern: inode), file.id, file.staging,
+                    PhaseCode.published.rawValue,
+                ]
+            )
+            guard db.changesCount == 1 else { throw UploadError.superseded }
+            let leftovers = try assembly.map { try db.settle($0, of: file) } ?? []
+            guard let row = try db.row("SELECT \(fileColumns) FROM file WHERE id = ?", [file.id]) else {
+                throw UploadError.superseded
+            }
+            return (try StoredFile(row: row), leftovers)
+        }
+    }
+
+    public func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError) {
+        try write("finish publishing", durable: true) { db in
+            try db.run(
+                "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
+                [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]
+            )
+            try db.run("DELETE FROM range WHERE file = ?", [file.id])
+            try db.run("DELETE FROM segment WHERE file = ?", [file.id])
+        }
+    }
+}
+
+extension Database {
+    /// Makes a file consist of the parts of an assembly and no other; returns the staging files that it leaves behind.
+    fileprivate func settle(_ assembly: Assembly, of file: StoredFile) throws -> [Leftover] {
+        let known = try parts(of: file)
+        var leftovers = known.compactMap { $0.leftover(of: file) }
+        if assembly.staging != file.staging { leftovers.append(Leftover(root: file.root, staging: file.staging)) }
+        try run(
+            "UPDATE file SET total = ?, staging = ?, partBytes = ? WHERE id = ?",
+            [assembly.total, assembly.staging, assembly.total, file.id]
+        )
+        // Parts that are where they belong cost nothing.
+        if known != assembly.parts {
+            try run("DELETE FROM part WHERE file = ?", [file.id])
+            for part in assembly.parts { try insert(part, of: file.id) }
+        }
+        return leftovers
+    }
+}

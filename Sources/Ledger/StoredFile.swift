@@ -1,0 +1,148 @@
+public import Uploads
+
+/// A file as the ledger has it.
+public struct StoredFile: Hashable, Sendable {
+    /// The ledger's own number of the file.
+    public let id: Int64
+    /// What its first accepted segment declared.
+    public let spec: FileSpec
+    /// The root that it is staged in and will appear in.
+    public let root: String
+    /// The name of its staging file.
+    public let staging: String
+    /// Where it is on its way.
+    public let phase: FilePhase
+    /// How its bytes come.
+    public let kind: NewUpload.Kind
+}
+
+/// A file with all that is committed of it.
+public struct StoredUpload: Sendable {
+    /// The file.
+    public let file: StoredFile
+    /// How far it is, when it comes in ranges.
+    public let commit: Commit
+    /// The committed parts, ascending, when it comes in parts.
+    public let parts: [StoredPart]
+}
+
+/// A committed part and where its bytes are.
+public struct StoredPart: Hashable, Sendable {
+    /// Its number, size and digest.
+    public let part: Part
+    /// The XXH3-64 of its bytes.
+    public let checksum: UInt64
+    /// Where its bytes are.
+    public let place: Place
+
+    /// Where the bytes of a part are.
+    public enum Place: Hashable, Sendable {
+        /// In the staging file, from `offset` on.
+        case staging(offset: Int64)
+        /// In a scratch file of this staging name.
+        case scratch(String)
+    }
+
+    /// A committed part.
+    public init(_ part: Part, checksum: UInt64, place: Place) {
+        self.part = part
+        self.checksum = checksum
+        self.place = place
+    }
+}
+
+/// What a file was made of at its completion.
+public struct Assembly: Hashable, Sendable {
+    let total: Int64
+    let staging: String
+    let parts: [StoredPart]
+
+    /// - Parameters:
+    ///   - total: the size of the file in bytes.
+    ///   - staging: the staging file that holds it.
+    ///   - parts: the parts, ascending, each with its place in that file.
+    public init(total: Int64, staging: String, parts: [StoredPart]) {
+        self.total = total
+        self.staging = staging
+        self.parts = parts
+    }
+}
+
+/// A file that is to be made.
+public struct NewFile: Hashable, Sendable {
+    let key: SessionKey
+    let spec: FileSpec
+    let root: String
+    /// The name of its staging file.
+    public let staging: String
+    let expiresAt: Int64
+    let now: Int64
+
+    /// - Parameters:
+    ///   - expiresAt: when its session expires, in seconds since 1970.
+    ///   - now: the time of the request, in seconds since 1970.
+    public init(key: SessionKey, spec: FileSpec, root: String, staging: String, expiresAt: Int64, now: Int64) {
+        self.key = key
+        self.spec = spec
+        self.root = root
+        self.staging = staging
+        self.expiresAt = expiresAt
+        self.now = now
+    }
+}
+
+/// A range that has been written, and the XXH3-64 of its bytes.
+public struct CommittedSegment: Hashable, Sendable {
+    /// Where the bytes are.
+    public let range: ByteRange
+    /// The checksum that tells, after a power cut, whether they reached the disk.
+    public let checksum: UInt64
+
+    /// A written segment.
+    public init(range: ByteRange, checksum: UInt64) {
+        self.range = range
+        self.checksum = checksum
+    }
+}
+
+/// The terms of a commit.
+public struct CommitLimits: Hashable, Sendable {
+    let disjointRangesMax: Int
+    let fileBytesMax: Int64
+    let expiresAt: Int64
+    let isDurable: Bool
+
+    /// - Parameters:
+    ///   - disjointRangesMax: into how many ranges a file may fall.
+    ///   - fileBytesMax: how large a file in parts may become, in bytes.
+    ///   - expiresAt: when the session expires from now on, in seconds since 1970.
+    ///   - isDurable: whether the commit is on disk when the call returns.
+    public init(disjointRangesMax: Int, fileBytesMax: Int64, expiresAt: Int64, isDurable: Bool) {
+        self.disjointRangesMax = disjointRangesMax
+        self.fileBytesMax = fileBytesMax
+        self.expiresAt = expiresAt
+        self.isDurable = isDurable
+    }
+}
+
+/// How far a file is after a commit.
+public struct Commit: Hashable, Sendable {
+    /// The contiguous prefix in bytes.
+    public let prefix: Int64
+    /// True when every byte is committed.
+    public let isWhole: Bool
+}
+
+/// A staging file that no session needs any more.
+public struct Leftover: Hashable, Sendable {
+    /// The root that it is staged in.
+    public let root: String
+    /// Its name in the staging folder.
+    public let staging: String
+
+    /// A staging file of a root.
+    public init(root: String, staging: String) {
+        self.root = root
+        self.staging = staging
+    }
+}

@@ -1,0 +1,78 @@
+import Glibc
+import SystemPackage
+public import Uploads
+
+// How a staging file becomes a finished one: sealed, then named.
+
+extension StagingFile {
+    /// Seals the file: it gets the mode of a finished file, and no request writes to it any more.
+    ///
+    /// Call it with the exclusive lock held, or on an anonymous file.
+    public func seal() throws(StagingError) {
+        let file = file
+        try Errno.wrap("seal staging file") { () throws(Errno) in try setMode(finishedMode, of: file) }
+    }
+
+    /// Whether the file is sealed, or has no name any more.
+    public func isSealed() throws(StagingError) -> Bool {
+        do { try requireUnsealed() } catch .sealed { return true }
+        return false
+    }
+
+    /// Makes a sealed file writable again, when it turns out that it was sealed too early or bytes of it are missing.
+    public func unseal() throws(StagingError) {
+        let file = file
+        try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
+    }
+
+    /// Moves the sealed file from its staging name to a path below the root, making the folders above it; false when
+    /// that path is taken and not to be replaced.
+    public func publish(
+        _ name: String,
+        as path: RelativePath,
+        replacing: Bool,
+        in area: borrowing StagingArea
+    ) throws(StagingError) -> Bool {
+        guard let newName = path.name else { throw .blocked }
+        let folder = try area.folder(path.parent)
+        do {
+            if replacing {
+                try rename(name, in: area.folder, to: newName, in: folder.descriptor)
+            } else {
+                try renameExclusively(name, in: area.folder, to: newName, in: folder.descriptor)
+            }
+            return true
+        } catch .fileExists where !replacing {
+            return false
+        } catch .isDirectory, .fileExists, .directoryNotEmpty {
+            throw .blocked
+        } catch {
+            throw .system(operation: "publish file", errno: error)
+        }
+    }
+
+    /// Names the sealed anonymous file by a path below the root, making the folders above it; false when that path is
+    /// taken.
+    public func publishAnonymous(
+        as path: RelativePath,
+        in area: borrowing StagingArea
+    ) throws(StagingError) -> Bool {
+        guard let name = path.name else { throw .blocked }
+        let folder = try area.folder(path.parent)
+        do {
+            try linkAnonymous(file, in: folder.descriptor, as: name)
+            return true
+        } catch .fileExists {
+            return false
+        } catch {
+            throw .system(operation: "publish file", errno: error)
+        }
+    }
+}
+
+/// 0666 less the process's umask, which can only be read by setting it, so once.
+private let finishedMode: mode_t = {
+    let mask = umask(0o022)
+    umask(mask)
+    return 0o666 & ~mask
+}()
