@@ -161,7 +161,11 @@ extension Step {
     }
 }
 
-/// Requests have no document, no file and no part unless their dialect says otherwise.
+/// What a dialect does not expect in its bodies is of no use to it.
 extension Exchange {
+    public mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan { .drain }
+
+    public mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {}
+
     public mutating func documentEnded(_ bytes: [UInt8]) {}
 }

@@ -1,6 +1,5 @@
 import Digests
 import HTTPTypes
-import MultipartForm
 import Uploads
 
 /// One request in the protocol of signed part URLs (dialects.md 5): a JSON call, or the bytes of a part.
@@ -65,10 +64,6 @@ struct SignedExchange: Exchange {
         case .refused: .drain
         }
     }
-
-    mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan { .drain }
-
-    mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {}
 
     mutating func fileEnded(_ result: Result<Receipt, UploadError>) { stored = result }
 
