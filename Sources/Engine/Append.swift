@@ -81,7 +81,9 @@ extension Intake {
             throw .offsetMismatch(committed: committed)
         }
         try syncIfDurable(content.file)
-        return receipt(for: file, try engine.ledger.commit(segment, to: file, limits: limits))
+        let commit = try engine.ledger.commit(segment, to: file, limits: limits)
+        if commit.needsSync { try engine.syncSegments(of: file, content.file) }
+        return receipt(for: file, commit)
     }
 
     /// Puts a new file with these bytes at its start in the place of what was committed.

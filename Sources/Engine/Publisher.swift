@@ -43,12 +43,9 @@ extension Engine {
             try staging.seal()
             return try staging.inode()
         }
-        do {
-            try staging.sync()
-        } catch {
-            // The kernel reports a lost write once; whatever is read back later proves nothing.
-            try ledger.remove(file)
-            try staged { () throws(StagingError) in try area.remove(file.staging) }
+        do { try staging.sync() } catch {
+            try dropUnsynced(of: file)
+            try staged { () throws(StagingError) in try staging.unseal() }
             throw error.uploadError
         }
         var (file, assembly) = (file, assembly)

@@ -139,7 +139,9 @@ extension Intake {
             // A sealed file has all of its bytes, or has made way for another.
             if reception.isSealed { return try receiptForSealed(file) }
             try syncIfDurable(reception.file)
-            return receipt(for: file, try engine.ledger.commit(committed, to: file, limits: limits))
+            let commit = try engine.ledger.commit(committed, to: file, limits: limits)
+            if commit.needsSync { try engine.syncSegments(of: file, reception.file) }
+            return receipt(for: file, commit)
         case .aside(let file):
             let area = try engine.area(file.root)
             guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
@@ -150,7 +152,9 @@ extension Intake {
                 throw error.uploadError
             }
             try syncIfDurable(staging)
-            return receipt(for: file, try engine.ledger.commit(committed, to: file, limits: limits))
+            let commit = try engine.ledger.commit(committed, to: file, limits: limits)
+            if commit.needsSync { try engine.syncSegments(of: file, staging) }
+            return receipt(for: file, commit)
         case .replacement(let new):
             try syncIfDurable(reception.file)
             let area = try engine.area(mount.root)

@@ -2,7 +2,8 @@ public import Uploads
 
 /// What is committed, durably: the one account of sessions that all processes on a state directory share.
 ///
-/// 1. Coverage of a file is the union of its segments, and each segment was written before it was committed.
+/// 1. Coverage of a file is the union of its segments and of what is known to be synced, and each segment was written
+///    before it was committed.
 /// 2. A file row names one staging file; whoever wrote to another one is told `superseded` and commits nothing.
 /// 3. Times are seconds since 1970; a session whose `expiresAt` has passed, and a published file whose tombstone has
 ///    run out, are as if they had never been.
@@ -28,6 +29,12 @@ public protocol Ledger: Sendable {
 
     /// Adds a segment to a file's coverage.
     func commit(_ segment: CommittedSegment, to file: StoredFile, limits: CommitLimits) throws(UploadError) -> Commit
+
+    /// The segments of a file that are not known to be on disk.
+    func unsyncedSegments(of file: StoredFile) throws(UploadError) -> [CommittedSegment]
+
+    /// Notes that segments are on disk, and forgets their checksums.
+    func markSynced(_ segments: [CommittedSegment], of file: StoredFile) throws(UploadError)
 
     /// Puts a new file, with its first segment, in the place of the one that the session has under its field name.
     func replace(
@@ -94,11 +101,14 @@ public protocol Ledger: Sendable {
     func unpublishedFiles() throws(UploadError)
         -> [(file: StoredFile, segments: [CommittedSegment], parts: [StoredPart])]
 
-    /// Reduces a file's coverage to the segments that are not among `lost`.
+    /// Takes segments out of a file's coverage.
     func drop(_ lost: [CommittedSegment], of file: StoredFile) throws(UploadError)
 
     /// Forgets parts of a file.
     func drop(_ lost: [StoredPart], of file: StoredFile) throws(UploadError) -> [Leftover]
+
+    /// Forgets all parts of a file.
+    func dropParts(of file: StoredFile) throws(UploadError) -> [Leftover]
 
     /// The roots that files were ever staged in, and the names of the staging files that belong to a session.
     func stagingNames() throws(UploadError) -> [String: Set<String>]

@@ -91,10 +91,10 @@ extension SQLiteLedger {
             }
             let leftovers = try db.leftovers(of: file.id)
             try db.run(
-                "UPDATE file SET phase = ?, tombstoneUntil = ?, rangeCount = 0, partBytes = 0 WHERE id = ?",
+                "UPDATE file SET phase = ?, tombstoneUntil = ? WHERE id = ?",
                 [PhaseCode.cancelled.rawValue, tombstoneUntil, file.id]
             )
-            for table in ["range", "segment", "part"] { try db.run("DELETE FROM \(table) WHERE file = ?", [file.id]) }
+            try db.removeBytes(of: file.id)
             return leftovers
         }
     }

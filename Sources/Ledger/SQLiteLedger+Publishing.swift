@@ -33,8 +33,7 @@ extension SQLiteLedger {
                 "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
                 [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]
             )
-            try db.run("DELETE FROM range WHERE file = ?", [file.id])
-            try db.run("DELETE FROM segment WHERE file = ?", [file.id])
+            for table in ["range", "segment", "synced"] { try db.run("DELETE FROM \(table) WHERE file = ?", [file.id]) }
         }
     }
 }

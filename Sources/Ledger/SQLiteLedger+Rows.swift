@@ -17,6 +17,14 @@ enum PhaseCode: Int64 {
     case cancelled = 4
 }
 
+/// The tables that hold disjoint ranges of files.
+enum CoverageTable: String {
+    /// What is committed.
+    case range
+    /// What is known to be on disk.
+    case synced
+}
+
 /// How `NewUpload.Kind` is stored.
 enum KindCode: Int64 {
     case ranges = 0
@@ -140,15 +148,63 @@ extension Database {
         ).map { Leftover(root: $0[0], staging: $0[1]) }
     }
 
-    /// The committed ranges that overlap or touch `range`.
-    func coverage(of file: Int64, near range: ByteRange) throws -> Coverage {
+    /// The ranges of a table that overlap or touch `range`.
+    func coverage(_ table: CoverageTable = .range, of file: Int64, near range: ByteRange) throws -> Coverage {
         let rows = try rows(
             """
-            SELECT start, "end" FROM range WHERE file = :file AND start <= :end
-            AND start >= ifnull((SELECT max(start) FROM range WHERE file = :file AND start < :start), 0)
+            SELECT start, "end" FROM \(table.rawValue) WHERE file = :file AND start <= :end
+            AND start >= ifnull((SELECT max(start) FROM \(table.rawValue) WHERE file = :file AND start < :start), 0)
             """,
             ["file": file, "start": range.offset, "end": range.end]
         )
         return Coverage(rows.compactMap { ByteRange(offset: $0[0], end: $0[1]) }.filter(range.touches))
+    }
+
+    /// Adds a range to a table; `nil` when it held all of it before.
+    func insert(_ range: ByteRange, into table: CoverageTable, of file: Int64) throws -> Coverage.Merge? {
+        var coverage = try coverage(table, of: file, near: range)
+        guard let merge = coverage.insert(range) else { return nil }
+        for range in merge.removed {
+            try run("DELETE FROM \(table.rawValue) WHERE file = ? AND start = ?", [file, range.offset])
+        }
+        try run(
+            "INSERT INTO \(table.rawValue) (file, start, \"end\") VALUES (?, ?, ?)",
+            [file, merge.inserted.offset, merge.inserted.end]
+        )
+        return merge
+    }
+
+    /// All ranges of a table.
+    func coverage(_ table: CoverageTable, of file: Int64) throws -> Coverage {
+        Coverage(
+            try rows("SELECT start, \"end\" FROM \(table.rawValue) WHERE file = ? ORDER BY start", [file])
+                .compactMap { ByteRange(offset: $0[0], end: $0[1]) }
+        )
+    }
+
+    /// Makes a table hold just these ranges.
+    func replace(_ table: CoverageTable, of file: Int64, with coverage: Coverage) throws {
+        try run("DELETE FROM \(table.rawValue) WHERE file = ?", [file])
+        for range in coverage.ranges {
+            try run(
+                "INSERT INTO \(table.rawValue) (file, start, \"end\") VALUES (?, ?, ?)",
+                [file, range.offset, range.end]
+            )
+        }
+    }
+
+    /// The segments of a file that are not known to be on disk.
+    func segments(of file: Int64) throws -> [CommittedSegment] {
+        try rows("SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start", [file])
+            .compactMap { row in
+                guard let range = ByteRange(offset: row[0], end: row[1]) else { return nil }
+                return CommittedSegment(range: range, checksum: UInt64(bitPattern: row[2] as Int64))
+            }
+    }
+
+    /// Forgets what is known of the bytes of a file.
+    func removeBytes(of file: Int64) throws {
+        for table in ["range", "segment", "synced", "part"] { try run("DELETE FROM \(table) WHERE file = ?", [file]) }
+        try run("UPDATE file SET rangeCount = 0, segmentCount = 0, partBytes = 0 WHERE id = ?", [file])
     }
 }

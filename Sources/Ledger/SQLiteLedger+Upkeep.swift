@@ -58,14 +58,7 @@ extension SQLiteLedger {
                 [PhaseCode.publishing.rawValue]
             ).map { row in
                 let file = try StoredFile(row: row)
-                let segments = try db.rows(
-                    "SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start",
-                    [file.id]
-                ).compactMap { row -> CommittedSegment? in
-                    guard let range = ByteRange(offset: row[0], end: row[1]) else { return nil }
-                    return CommittedSegment(range: range, checksum: UInt64(bitPattern: row[2] as Int64))
-                }
-                return (file, segments, try db.parts(of: file))
+                return (file, try db.segments(of: file.id), try db.parts(of: file))
             }
         }
     }
@@ -78,17 +71,11 @@ extension SQLiteLedger {
                     [file.id, segment.range.offset, segment.range.end, Int64(bitPattern: segment.checksum)]
                 )
             }
-            let coverage = Coverage(
-                try db.rows("SELECT start, \"end\" FROM segment WHERE file = ? ORDER BY start", [file.id])
-                    .compactMap { ByteRange(offset: $0[0], end: $0[1]) }
-            )
-            try db.run("DELETE FROM range WHERE file = ?", [file.id])
-            for range in coverage.ranges {
-                try db.run(
-                    "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)",
-                    [file.id, range.offset, range.end]
-                )
-            }
+            var synced = try db.coverage(.synced, of: file.id)
+            for segment in lost { synced.remove(segment.range) }
+            try db.replace(.synced, of: file.id, with: synced)
+            let coverage = Coverage(synced.ranges + (try db.segments(of: file.id)).map(\.range))
+            try db.replace(.range, of: file.id, with: coverage)
             try db.run("UPDATE file SET rangeCount = ? WHERE id = ?", [coverage.ranges.count, file.id])
         }
     }
@@ -97,6 +84,15 @@ extension SQLiteLedger {
         try write("drop lost parts", durable: true) { db in
             for part in lost { try db.removePart(part.part.number, of: file.id) }
             return lost.compactMap { $0.leftover(of: file) }
+        }
+    }
+
+    public func dropParts(of file: StoredFile) throws(UploadError) -> [Leftover] {
+        try write("drop parts", durable: true) { db in
+            let parts = try db.parts(of: file)
+            try db.run("DELETE FROM part WHERE file = ?", [file.id])
+            try db.run("UPDATE file SET partBytes = 0 WHERE id = ?", [file.id])
+            return parts.compactMap { $0.leftover(of: file) }
         }
     }
 

@@ -89,6 +89,27 @@ extension SQLiteLedger {
         }
     }
 
+    public func unsyncedSegments(of file: StoredFile) throws(UploadError) -> [CommittedSegment] {
+        try read("list segments") { db in try db.segments(of: file.id) }
+    }
+
+    public func markSynced(_ segments: [CommittedSegment], of file: StoredFile) throws(UploadError) {
+        try write("note sync") { db in
+            guard try db.current(file) != nil else { return }
+            for segment in segments {
+                try db.run(
+                    "DELETE FROM segment WHERE file = ? AND start = ? AND \"end\" = ? AND checksum = ?",
+                    [file.id, segment.range.offset, segment.range.end, Int64(bitPattern: segment.checksum)]
+                )
+            }
+            for range in Coverage(segments.map(\.range)).ranges { _ = try db.insert(range, into: .synced, of: file.id) }
+            try db.run(
+                "UPDATE file SET segmentCount = (SELECT count(*) FROM segment WHERE file = :file) WHERE id = :file",
+                ["file": file.id]
+            )
+        }
+    }
+
     public func replace(
         with new: NewFile,
         _ segment: CommittedSegment,
@@ -182,9 +203,7 @@ extension Database {
             ]
         )
         guard let id: Int64 = row?[0] else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }
-        try run("DELETE FROM range WHERE file = ?", [id])
-        try run("DELETE FROM segment WHERE file = ?", [id])
-        try run("DELETE FROM part WHERE file = ?", [id])
+        try removeBytes(of: id)
         return StoredFile(
             id: id,
             spec: spec,
@@ -198,15 +217,7 @@ extension Database {
     /// Merges a segment into a file's coverage, which makes the file open.
     fileprivate func add(_ segment: CommittedSegment, to file: StoredFile, _ limits: CommitLimits) throws -> Commit {
         let (id, range) = (file.id, segment.range)
-        var coverage = try coverage(of: id, near: range)
-        if let merge = coverage.insert(range) {
-            for range in merge.removed {
-                try run("DELETE FROM range WHERE file = ? AND start = ?", [id, range.offset])
-            }
-            try run(
-                "INSERT INTO range (file, start, \"end\") VALUES (?, ?, ?)",
-                [id, merge.inserted.offset, merge.inserted.end]
-            )
+        if let merge = try insert(range, into: .range, of: id) {
             if merge.removed.isEmpty {
                 try run("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ?", [id])
                 let count: Int = try row("SELECT rangeCount FROM file WHERE id = ?", [id])?[0] ?? 0
@@ -217,16 +228,28 @@ extension Database {
                 try run("UPDATE file SET rangeCount = rangeCount - ? WHERE id = ?", [merge.removed.count - 1, id])
             }
         }
-        if !range.isEmpty {
+        var segmentCount = 0
+        if limits.isDurable {
+            _ = try insert(range, into: .synced, of: id)
+        } else if !range.isEmpty {
             try run(
                 "INSERT OR REPLACE INTO segment (file, start, \"end\", checksum) VALUES (?, ?, ?, ?)",
                 [id, range.offset, range.end, Int64(bitPattern: segment.checksum)]
             )
+            let row = try row(
+                "UPDATE file SET segmentCount = segmentCount + 1 WHERE id = ? RETURNING segmentCount",
+                [id]
+            )
+            segmentCount = row?[0] ?? 0
         }
         if file.phase == .reserved {
             try run("UPDATE file SET phase = ? WHERE id = ?", [PhaseCode.open.rawValue, id])
         }
         let prefix = try prefix(of: id)
-        return Commit(prefix: prefix, isWhole: prefix == file.spec.total)
+        return Commit(
+            prefix: prefix,
+            isWhole: prefix == file.spec.total,
+            needsSync: segmentCount >= CommitLimits.unsyncedSegmentsMax
+        )
     }
 }

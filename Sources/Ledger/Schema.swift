@@ -106,6 +106,21 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("3 synced ranges") { db in
+            try db.execute(
+                sql: """
+                    -- what is known to be on disk, and needs no segments to prove it: disjoint ranges that do not touch
+                    CREATE TABLE synced (
+                        file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+                        start INTEGER NOT NULL,
+                        end INTEGER NOT NULL,
+                        PRIMARY KEY (file, start)
+                    ) STRICT, WITHOUT ROWID;
+                    -- how many segments have come since the last sync, those with equal ranges counted twice
+                    ALTER TABLE file ADD COLUMN segmentCount INTEGER NOT NULL DEFAULT 0;
+                    """
+            )
+        }
         return migrator
     }
 }

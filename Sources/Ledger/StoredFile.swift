@@ -107,6 +107,10 @@ public struct CommittedSegment: Hashable, Sendable {
 
 /// The terms of a commit.
 public struct CommitLimits: Hashable, Sendable {
+    /// After how many segments a file should be synced, so that the ledger stays small whatever its size: 100 MiB at
+    /// the 100 KiB of a usual segment.
+    public static let unsyncedSegmentsMax = 1024
+
     let disjointRangesMax: Int
     let fileBytesMax: Int64
     let expiresAt: Int64
@@ -116,7 +120,7 @@ public struct CommitLimits: Hashable, Sendable {
     ///   - disjointRangesMax: into how many ranges a file may fall.
     ///   - fileBytesMax: how large a file in parts may become, in bytes.
     ///   - expiresAt: when the session expires from now on, in seconds since 1970.
-    ///   - isDurable: whether the commit is on disk when the call returns.
+    ///   - isDurable: whether the commit is on disk when the call returns; its bytes must be already.
     public init(disjointRangesMax: Int, fileBytesMax: Int64, expiresAt: Int64, isDurable: Bool) {
         self.disjointRangesMax = disjointRangesMax
         self.fileBytesMax = fileBytesMax
@@ -131,6 +135,14 @@ public struct Commit: Hashable, Sendable {
     public let prefix: Int64
     /// True when every byte is committed.
     public let isWhole: Bool
+    /// True when so many segments have come that they should be synced, and then be forgotten.
+    public let needsSync: Bool
+
+    init(prefix: Int64, isWhole: Bool, needsSync: Bool = false) {
+        self.prefix = prefix
+        self.isWhole = isWhole
+        self.needsSync = needsSync
+    }
 }
 
 /// A staging file that no session needs any more.

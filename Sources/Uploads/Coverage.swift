@@ -39,6 +39,17 @@ public struct Coverage: Hashable, Sendable {
         return Merge(removed: removed, inserted: union)
     }
 
+    /// Takes a range out.
+    public mutating func remove(_ range: ByteRange) {
+        ranges = ranges.flatMap { covered -> [ByteRange] in
+            guard covered.overlaps(range) else { return [covered] }
+            return [
+                ByteRange(offset: covered.offset, end: max(covered.offset, range.offset)),
+                ByteRange(offset: min(covered.end, range.end), end: covered.end),
+            ].compactMap { $0 }.filter { !$0.isEmpty }
+        }
+    }
+
     /// The largest n such that all of [0, n) is covered, in bytes.
     public var contiguousPrefix: Int64 {
         guard let first = ranges.first, first.offset == 0 else { return 0 }

@@ -7,6 +7,28 @@ import Testing
         try #require(ByteRange(offset: offset, end: end))
     }
 
+    @Test("what is taken out is not covered, and all else is")
+    func remove() throws {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<200 {
+            var bytes = Set<Int64>()
+            var coverage = Coverage()
+            for _ in 0..<20 {
+                let offset = Int64.random(in: 0...40, using: &generator)
+                let range = try #require(ByteRange(offset: offset, count: Int64.random(in: 0...10, using: &generator)))
+                if Bool.random(using: &generator) {
+                    coverage.insert(range)
+                    bytes.formUnion(range.offset..<range.end)
+                } else {
+                    coverage.remove(range)
+                    bytes.subtract(range.offset..<range.end)
+                }
+                let covered = coverage.ranges.flatMap { Array($0.offset..<$0.end) }
+                try #require(covered == bytes.sorted(), "\(coverage)")
+            }
+        }
+    }
+
     @Test("ranges are half-open, ordered and checked for overflow")
     func ranges() throws {
         #expect(ByteRange(offset: 4, end: 3) == nil)

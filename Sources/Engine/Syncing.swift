@@ -1,0 +1,29 @@
+import Ledger
+import Staging
+import Uploads
+
+// What is on disk, and what is to be thought of it when a sync fails.
+
+extension Engine {
+    /// Syncs a file to which many segments have come, so that the ledger can forget them one by one.
+    func syncSegments(of file: StoredFile, _ staging: borrowing StagingFile) throws(UploadError) {
+        // Segments that are committed later are not among these, and keep their checksums.
+        let segments = try ledger.unsyncedSegments(of: file)
+        do { try staging.sync() } catch {
+            try ledger.drop(segments, of: file)
+            throw error.uploadError
+        }
+        try ledger.markSynced(segments, of: file)
+    }
+
+    /// Forgets all bytes of a file that are not known to be on disk, after a sync has failed.
+    ///
+    /// The kernel reports a lost write once: a second sync would succeed, and what is read back until then proves
+    /// nothing. So the bytes are asked for again.
+    func dropUnsynced(of file: StoredFile) throws(UploadError) {
+        switch file.kind {
+        case .ranges: try ledger.drop(try ledger.unsyncedSegments(of: file), of: file)
+        case .parts: discard(try ledger.dropParts(of: file))
+        }
+    }
+}
