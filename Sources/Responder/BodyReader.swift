@@ -1,37 +1,32 @@
 import Dialects
 import Engine
-import FastCGI
-import HTTPTypes
 import MultipartForm
 import Uploads
 
-/// Reads the body of one request, in blocks, in the way that its dialect asks for; then sends the answer.
+/// Reads the body of one request in the way that its dialect asks for.
 ///
 /// Every body is read to its end, up to a limit, whatever becomes of it: several clients can not see an answer that comes
 /// while they are sending (dialects.md 0.10).
-struct BodyReader: ~Copyable {
-    /// How much of a body is read for nothing, in bytes; a client that sends more finds its connection closed.
-    static let drainBytesMax: Int64 = 4 << 30
-
-    private var request: Request
-    private let buffer: BodyBuffer
+struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
+    private var source: Source
     /// How many bytes have been read.
     private(set) var count: Int64 = 0
 
-    init(_ request: consuming Request, _ buffer: consuming BodyBuffer) {
-        self.request = request
-        self.buffer = buffer
+    init(_ source: consuming Source) {
+        self.source = source
     }
 
-    /// Answers the request; false when nobody hears it.
-    consuming func send(_ status: HTTPResponse.Status, _ fields: HTTPFields, body: [UInt8]) -> Bool {
-        request.send(status, fields, body: body)
-    }
+    /// The body, as far as it has been read.
+    consuming func release() -> Source { source }
 
-    private mutating func next() -> Request.Block {
-        let block = request.read(into: buffer)
-        count += Int64(block.count)
-        return block
+    private mutating func next(_ consume: (Span<UInt8>) -> Void = { _ in }) -> BodyProgress {
+        var blockCount = 0
+        let progress = source.next { span in
+            blockCount = span.count
+            consume(span)
+        }
+        count += Int64(blockCount)
+        return progress
     }
 
     /// Reads a multipart form, part by part.
@@ -39,16 +34,15 @@ struct BodyReader: ~Copyable {
         var parser = MultipartParser(boundary: boundary)
         var failure: MultipartError?
         while true {
-            let block = next()
-            buffer.withBytes(block.count) { span in
+            let progress = next { span in
                 do throws(MultipartError) { try parser.parse(span, &reader) } catch { failure = error }
             }
             if let failure = failure ?? reader.failure {
                 reader.bodyCutOff()
-                return rest(after: block) ? .malformed(failure) : .cutOff
+                return rest(after: progress) ? .malformed(failure) : .cutOff
             }
-            switch block {
-            case .bytes: continue
+            switch progress {
+            case .more: continue
             case .last:
                 do throws(MultipartError) { try parser.finish() } catch {
                     reader.bodyCutOff()
@@ -105,12 +99,11 @@ struct BodyReader: ~Copyable {
             return drain() ? .whole : .cutOff
         }
         while true {
-            let block = next()
-            buffer.withBytes(block.count) { span in
+            let progress = next { span in
                 do throws(UploadError) { try intake.write(span) } catch { failure = error }
             }
-            if case .bytes = block, failure == nil { continue }
-            let isWhole = rest(after: block)
+            if progress == .more, failure == nil { continue }
+            let isWhole = rest(after: progress)
             do throws(UploadError) {
                 if let failure { throw failure }
                 exchange.fileEnded(.success(try intake.end(isCutOff: !isWhole)))
@@ -131,13 +124,12 @@ struct BodyReader: ~Copyable {
     private mutating func readWhole(bytesMax: Int) -> Whole {
         var body: [UInt8] = []
         while true {
-            let block = next()
-            buffer.withBytes(block.count) { span in
+            let progress = next { span in
                 for index in span.indices { body.append(span[index]) }
             }
-            guard body.count <= bytesMax else { return rest(after: block) ? .tooLarge : .cutOff }
-            switch block {
-            case .bytes: continue
+            guard body.count <= bytesMax else { return rest(after: progress) ? .tooLarge : .cutOff }
+            switch progress {
+            case .more: continue
             case .cutOff: return .cutOff
             case .last: return .bytes(body)
             }
@@ -146,12 +138,10 @@ struct BodyReader: ~Copyable {
 
     /// Reads to the end, for nothing; false when the body was cut off.
     mutating func drain() -> Bool {
-        var drained: Int64 = 0
-        while drained < Self.drainBytesMax {
-            let block = next()
-            drained += Int64(block.count)
-            switch block {
-            case .bytes: continue
+        let end = count + BodyLimits.drainBytesMax
+        while count < end {
+            switch next() {
+            case .more: continue
             case .last: return true
             case .cutOff: return false
             }
@@ -160,20 +150,17 @@ struct BodyReader: ~Copyable {
     }
 
     /// Reads what follows a block; false when the body was cut off.
-    private mutating func rest(after block: Request.Block) -> Bool {
-        switch block {
-        case .bytes: drain()
+    private mutating func rest(after progress: BodyProgress) -> Bool {
+        switch progress {
+        case .more: drain()
         case .last: true
         case .cutOff: false
         }
     }
 }
 
-extension Request.Block {
-    /// The number of bytes at the start of the buffer.
-    fileprivate var count: Int {
-        switch self {
-        case .bytes(let count), .last(let count), .cutOff(let count): count
-        }
-    }
+/// Bounds on bodies.
+enum BodyLimits {
+    /// How much of a body is read for nothing, in bytes; a client that sends more finds its connection closed.
+    static let drainBytesMax: Int64 = 4 << 30
 }

@@ -3,20 +3,19 @@ public import Engine
 public import FastCGI
 import HTTPTypes
 public import Logging
-import MultipartForm
 import Uploads
 
 /// Answers requests: from the web server's parameters to the mount, from the body through parser, dialect and engine to
 /// the answer, on the thread that calls it.
 public struct Responder: Sendable {
-    private let engine: Engine
+    private let handler: Handler
     private let settings: ResponderSettings
     private let logger: Logger
     private let buffers = BodyBufferPool()
 
     /// A responder on an engine.
     public init(_ engine: Engine, settings: ResponderSettings, logger: Logger) {
-        self.engine = engine
+        handler = Handler(engine, signingKey: settings.signingKey)
         self.settings = settings
         self.logger = logger
     }
@@ -34,46 +33,16 @@ public struct Responder: Sendable {
             head = try Self.head(request)
         } catch {
             logger.error("mount can not be served", metadata: ["reason": "\(error)"])
-            var body = BodyReader(request, buffers.lend())
+            var body = BodyReader(RequestBody(request, buffers.lend()))
             _ = body.drain()
-            _ = body.send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
+            _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
             return
         }
-        var body = BodyReader(request, buffers.lend())
-        let answer = answer(head, parameters, &body)
+        var body = BodyReader(RequestBody(request, buffers.lend()))
+        let answer = handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
         let count = body.count
-        let isHeard = body.send(answer.status, answer.fields, body: answer.body)
+        let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)
         log(parameters, head, answer, bytes: count, isHeard: isHeard, since: start)
-    }
-
-    private func answer(_ head: RequestHead, _ parameters: MountParameters, _ body: inout BodyReader) -> Answer {
-        let intake = Intake(engine, for: parameters.mount)
-        let surroundings = Dialect.Surroundings(signingKey: settings.signingKey, now: engine.now())
-        var exchange = parameters.dialect.exchange(for: head, on: parameters.mount, in: surroundings)
-        let ending: BodyEnding
-        switch exchange.body {
-        case .multipart(let boundary):
-            let lastPartEnd = head.contentLength.map { $0 - Int64(boundary.closingCount) }
-            var reader = FormReader(exchange, into: intake, lastPartEnd: lastPartEnd)
-            ending = body.readForm(boundary, &reader)
-            exchange = reader.exchange
-        case .urlEncoded:
-            ending = body.readFields(&exchange)
-        case .document(let bytesMax):
-            ending = body.readDocument(bytesMax: bytesMax, &exchange)
-        case .file(let destination):
-            ending = body.readFile(destination, &exchange, into: intake)
-        case .drain:
-            ending = body.drain() ? .whole : .cutOff
-        }
-        var step = exchange.bodyEnded(ending)
-        while true {
-            switch step {
-            case .answer(let answer): return answer
-            case .perform(let command, let then):
-                step = then(Result { () throws(UploadError) in try intake.perform(command) })
-            }
-        }
     }
 
     private static let plainFields: HTTPFields = [

@@ -1,0 +1,66 @@
+public import Dialects
+public import Digests
+public import Engine
+import MultipartForm
+public import Uploads
+
+/// Handles requests wherever they come from: from the body through parser, dialect and engine to the answer, on the
+/// thread that calls it.
+public struct Handler: Sendable {
+    private let engine: Engine
+    private let signingKey: SigningKey
+
+    /// A handler on an engine.
+    ///
+    /// - Parameter signingKey: signs the URLs that authorise themselves.
+    public init(_ engine: Engine, signingKey: SigningKey) {
+        self.engine = engine
+        self.signingKey = signingKey
+    }
+
+    /// Sees one request through.
+    public func answer(
+        _ head: RequestHead,
+        in dialect: Dialect,
+        on mount: Mount,
+        body: consuming some Body & ~Copyable
+    ) -> Answer {
+        var reader = BodyReader(body)
+        return answer(head, in: dialect, on: mount, &reader)
+    }
+
+    func answer<Source: Body & ~Copyable>(
+        _ head: RequestHead,
+        in dialect: Dialect,
+        on mount: Mount,
+        _ body: inout BodyReader<Source>
+    ) -> Answer {
+        let intake = Intake(engine, for: mount)
+        let surroundings = Dialect.Surroundings(signingKey: signingKey, now: engine.now())
+        var exchange = dialect.exchange(for: head, on: mount, in: surroundings)
+        let ending: BodyEnding
+        switch exchange.body {
+        case .multipart(let boundary):
+            let lastPartEnd = head.contentLength.map { $0 - Int64(boundary.closingCount) }
+            var reader = FormReader(exchange, into: intake, lastPartEnd: lastPartEnd)
+            ending = body.readForm(boundary, &reader)
+            exchange = reader.exchange
+        case .urlEncoded:
+            ending = body.readFields(&exchange)
+        case .document(let bytesMax):
+            ending = body.readDocument(bytesMax: bytesMax, &exchange)
+        case .file(let destination):
+            ending = body.readFile(destination, &exchange, into: intake)
+        case .drain:
+            ending = body.drain() ? .whole : .cutOff
+        }
+        var step = exchange.bodyEnded(ending)
+        while true {
+            switch step {
+            case .answer(let answer): return answer
+            case .perform(let command, let then):
+                step = then(Result { () throws(UploadError) in try intake.perform(command) })
+            }
+        }
+    }
+}
