@@ -31,11 +31,7 @@ extension Intake {
             case .cancelled: throw .unknownUpload
             }
             let area = try engine.area(file.root)
-            guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
-            else {
-                try engine.forgetIfLost(file, in: area)
-                continue
-            }
+            guard let staging = try engine.openForWriting(file, in: area) else { continue }
             let isClaimed = try claimEnd(of: staging)
             // Whoever had the end before has moved it, and may have finished or restarted the file.
             guard let (current, commit) = try engine.ledger.current(file), current.phase == file.phase else { continue }

@@ -28,13 +28,13 @@ extension Intake {
             engine.discard(try ledger.cancel(file, tombstoneUntil: now + mount.tombstoneSeconds))
             return .done
         case .adopt(let number, let key, let spec):
-            return .received(try adopt(held[number.index], spec, in: key))
+            return .received(try adopt(take(number), spec, in: key))
         case .commitPart(let content, let key, let number, let expected):
-            return .received(try commitPart(held[content.index], key, number: number, expected: expected))
+            return .received(try commitPart(take(content), key, number: number, expected: expected))
         case .append(let content, let key, let offset):
-            return .received(try append(held[content.index], key, at: offset))
+            return .received(try append(take(content), key, at: offset))
         case .publishHeld(let number, let spec):
-            return .published(try engine.publish(held[number.index], spec, root: mount.root))
+            return .published(try engine.publish(take(number), spec, root: mount.root))
         case .publish(let key):
             return try publish(key)
         case .assemble(let key, let claims, let rules):
@@ -69,9 +69,7 @@ extension Intake {
     private func open(_ upload: NewUpload) throws(UploadError) -> SessionProgress {
         let (key, now) = (upload.key, engine.now())
         let expiresAt = now + mount.idleSeconds
-        if upload.kind == .ranges, let known = try engine.ledger.upload(key, now: now), known.file.phase == .open,
-            known.file.spec.total == upload.spec.total
-        {
+        if try goesOn(upload) {
             try engine.ledger.store(upload.fields, in: key.session, expiresAt: expiresAt, now: now)
         } else {
             let area = try engine.area(mount.root)
@@ -92,6 +90,21 @@ extension Intake {
         }
         guard let progress = try engine.ledger.progress(of: key.session, now: now) else { throw .superseded }
         return progress
+    }
+
+    /// Whether the upload is there already; one of another size that is about to be published is helped to its end.
+    private func goesOn(_ upload: NewUpload) throws(UploadError) -> Bool {
+        guard upload.kind == .ranges, let known = try engine.ledger.upload(upload.key, now: engine.now()) else {
+            return false
+        }
+        let isSame = known.file.spec.total == upload.spec.total
+        switch known.file.phase {
+        case .open: return isSame
+        case .publishing:
+            if !isSame { _ = try engine.publish(known.file, tombstoneSeconds: mount.tombstoneSeconds) }
+            return isSame
+        case .reserved, .published, .cancelled: return false
+        }
     }
 
     /// Commits a held file's bytes as the first segment of a session's file.

@@ -12,7 +12,7 @@ public final class Intake {
     let engine: Engine
     let mount: Mount
     private var part: Part?
-    private(set) var held: [HeldContent] = []
+    private var held: [HeldContent?] = []
 
     /// A part whose bytes are coming in.
     private enum Part: ~Copyable {
@@ -101,6 +101,13 @@ public final class Intake {
         let digest = content.digest
         held.append(content)
         return .held(HeldFile(index: held.count - 1), count: count, digest: digest)
+    }
+
+    /// Gives up what is held to the one command that it is for; its locks and its claim end with that.
+    func take(_ file: HeldFile) -> HeldContent {
+        guard let content = held[file.index] else { preconditionFailure("a held file is for one command") }
+        held[file.index] = nil
+        return content
     }
 
     /// Why bytes could not be written any more to where they were to be held.

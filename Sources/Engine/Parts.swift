@@ -26,15 +26,7 @@ extension Intake {
             let exact = layout.total == nil ? nil : slot?.count
             let countMax = min(destination.bytesMax, exact ?? .max)
             let area = try engine.area(file.root)
-            guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
-            else {
-                try engine.forgetIfLost(file, in: area)
-                continue
-            }
-            if try staged({ () throws(StagingError) in try staging.isSealed() }) {
-                try engine.reopen(file, staging)
-                continue
-            }
+            guard let staging = try engine.openForWriting(file, in: area) else { continue }
             // The claim comes first: who has it is the only one that may commit bytes in the slot.
             if let slot, try staged({ () throws(StagingError) in try staging.claim(number) }),
                 try !engine.ledger.hasPartInPlace(number, of: file)

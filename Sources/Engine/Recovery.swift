@@ -131,12 +131,34 @@ extension Engine {
         return orphans.count
     }
 
-    /// Lets a file take bytes again that was sealed by a completion which died before the ledger knew of it.
-    func reopen(_ file: StoredFile, _ staging: consuming StagingFile) throws(UploadError) {
+    /// Opens the staging file of an open file; `nil` when the file is to be looked up again, as it has moved on, is
+    /// forgotten now because its staging file is lost, or has just been made writable again.
+    func openForWriting(
+        _ file: StoredFile,
+        in area: borrowing StagingArea
+    ) throws(UploadError) -> StagingFile? {
+        guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+        else {
+            try forgetIfLost(file, in: area)
+            return nil
+        }
+        if try staged({ () throws(StagingError) in try staging.isSealed() }) {
+            try reopen(file, staging)
+            return nil
+        }
+        return staging
+    }
+
+    /// Lets a file take bytes again that was sealed by a completion which failed or died before the ledger knew of it.
+    private func reopen(_ file: StoredFile, _ staging: consuming StagingFile) throws(UploadError) {
         var staging = staging
         try staged { () throws(StagingError) in try staging.lockExclusively() }
         // A completion that goes on has told the ledger before it let go of the lock.
-        guard let (current, _) = try ledger.current(file), current.phase == .open else { return }
+        guard let (current, _) = try ledger.current(file) else { return }
+        switch current.phase {
+        case .reserved, .open: break
+        case .publishing, .published, .cancelled: return
+        }
         try staged { () throws(StagingError) in try staging.unseal() }
     }
 

@@ -97,14 +97,9 @@ extension Intake {
         in area: borrowing StagingArea
     ) throws(UploadError) -> Reception? {
         let range = segment.range
+        guard let staging = try engine.openForWriting(file, in: area) else { return nil }
         if aside {
-            let scratch = try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
-            return Reception(.aside(file), into: scratch, base: 0, countMax: range.count)
-        }
-        guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
-        else {
-            try engine.forgetIfLost(file, in: area)
-            return nil
+            return Reception(.aside(file), into: try scratchFile(), base: 0, countMax: range.count)
         }
         return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
     }

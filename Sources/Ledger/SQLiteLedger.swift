@@ -45,6 +45,7 @@ public struct SQLiteLedger: Ledger {
                 }
                 try db.inTransaction(.immediate) {
                     value = try body(db)
+                    try db.checkFaults()
                     return .commit
                 }
                 guard let value else { preconditionFailure("a transaction that returned has run its body") }
@@ -66,16 +67,26 @@ public struct SQLiteLedger: Ledger {
 extension Database {
     /// Runs a statement that is prepared once a connection.
     func run(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws {
+        try checkFaults()
         try cachedStatement(sql: sql).execute(arguments: arguments)
     }
 
     /// The rows of a statement that is prepared once a connection.
     func rows(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> [Row] {
-        try Row.fetchAll(try cachedStatement(sql: sql), arguments: arguments)
+        try checkFaults()
+        return try Row.fetchAll(try cachedStatement(sql: sql), arguments: arguments)
     }
 
     /// The first row of a statement that is prepared once a connection.
     func row(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> Row? {
-        try Row.fetchOne(try cachedStatement(sql: sql), arguments: arguments)
+        try checkFaults()
+        return try Row.fetchOne(try cachedStatement(sql: sql), arguments: arguments)
+    }
+
+    /// Fails where a test wants it.
+    func checkFaults() throws {
+        #if DEBUG
+        try LedgerFaults.check()
+        #endif
     }
 }

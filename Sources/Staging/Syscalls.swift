@@ -10,7 +10,32 @@ import Uploads
 @discardableResult
 func call<Result: SignedInteger>(_ body: () -> Result) throws(Errno) -> Result {
     while true {
+        #if DEBUG
+        if case .error(let code) = FaultInjection.next() {
+            if code == EINTR { continue }
+            throw Errno(rawValue: code)
+        }
+        #endif
         let result = body()
+        if result != -1 { return result }
+        let code = errno
+        if code != EINTR { throw Errno(rawValue: code) }
+    }
+}
+
+/// As `call`, for calls that may do less than they were asked to.
+func call<Result: SignedInteger>(count: Int, _ body: (Int) -> Result) throws(Errno) -> Result {
+    while true {
+        var count = count
+        #if DEBUG
+        switch FaultInjection.next() {
+        case .error(EINTR): continue
+        case .error(let code): throw Errno(rawValue: code)
+        case .short: count = min(count, 1)
+        case nil: break
+        }
+        #endif
+        let result = body(count)
         if result != -1 { return result }
         let code = errno
         if code != EINTR { throw Errno(rawValue: code) }
@@ -88,13 +113,13 @@ func status(of file: CInt) throws(Errno) -> stat {
 
 /// pwrite(2), once: it may write less than it was given.
 func write(_ bytes: UnsafeRawBufferPointer, to file: CInt, at offset: Int64) throws(Errno) -> Int {
-    try call { unsafe pwrite(file, bytes.baseAddress, bytes.count, off_t(offset)) }
+    try call(count: bytes.count) { count in unsafe pwrite(file, bytes.baseAddress, count, off_t(offset)) }
 }
 
 /// pread(2) of up to `count` bytes, once: it may read less; 0 at the end of the file.
 func read(into block: inout [UInt8], count: Int, from file: CInt, at offset: Int64) throws(Errno) -> Int {
     precondition(count <= block.count)
-    return try call {
+    return try call(count: count) { count in
         unsafe block.withUnsafeMutableBytes { unsafe pread(file, $0.baseAddress, count, off_t(offset)) }
     }
 }
@@ -107,7 +132,7 @@ func copyRange(
     at targetOffset: Int64,
     count: Int
 ) throws(Errno) -> Int {
-    try call { cposix_copy_range(source, sourceOffset, target, targetOffset, count) }
+    try call(count: count) { count in cposix_copy_range(source, sourceOffset, target, targetOffset, count) }
 }
 
 /// fallocate(2), mode 0.

@@ -3,7 +3,7 @@ import Testing
 
 /// The bodies of the DCloud protocol (dialects.md 1), and a connection to send them on.
 struct DCloudClient {
-    let site: Site
+    let site: any UploadServer
     var path = "/FileUploader/"
     var boundary = "----TestBoundary01"
     var user: String?
@@ -47,7 +47,7 @@ struct DCloudClient {
 
     /// Posts parts on a connection of their own.
     func upload(_ parts: Part...) throws -> HTTPConnection.Answer {
-        try HTTPConnection(site.port).post(path, contentType, body(parts), fields)
+        try site.request("POST", path, contentType, body(parts), fields)
     }
 
     /// Posts a segment of the text `0123456789` or another.
@@ -65,7 +65,8 @@ struct DCloudClient {
     /// Asks for the session of a boundary.
     func query(_ boundary: String? = nil) throws -> HTTPConnection.Answer {
         let body = "server=uploader&action=query&boundary=\(boundary ?? self.boundary)"
-        return try HTTPConnection(site.port).post(
+        return try site.request(
+            "POST",
             path,
             "application/x-www-form-urlencoded",
             Array(body.utf8),

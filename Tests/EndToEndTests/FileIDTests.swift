@@ -5,7 +5,7 @@ import Testing
 struct FileIDClient {
     var http: FormClient
 
-    init(_ site: Site, path: String = "/ehealth-base/multipart/upload", user: String? = nil) {
+    init(_ site: any UploadServer, path: String = "/ehealth-base/multipart/upload", user: String? = nil) {
         http = FormClient(site: site, path: path, user: user)
     }
 

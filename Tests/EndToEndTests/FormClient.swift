@@ -5,7 +5,7 @@ import Uploads
 
 /// Sends forms, JSON and bytes to a path of a site, as one user.
 struct FormClient {
-    let site: Site
+    let site: any UploadServer
     var path: String
     var user: String?
     var boundary = "----FermataTestForm"
@@ -19,7 +19,7 @@ struct FormClient {
 
     /// Sends a form.
     func form(_ parts: [Part], _ method: String = "POST", at more: String = "") throws -> HTTPConnection.Answer {
-        try HTTPConnection(site.port).request(method, path + more, contentType, body(parts), fields)
+        try site.request(method, path + more, contentType, body(parts), fields)
     }
 
     /// Sends a form without a length, in small chunks.
@@ -43,7 +43,7 @@ struct FormClient {
     }
 
     func urlEncoded(_ text: String, _ method: String = "POST", at more: String = "") throws -> HTTPConnection.Answer {
-        try HTTPConnection(site.port).request(
+        try site.request(
             method,
             path + more,
             "application/x-www-form-urlencoded",
@@ -53,11 +53,11 @@ struct FormClient {
     }
 
     func json(_ text: String, at more: String = "") throws -> HTTPConnection.Answer {
-        try HTTPConnection(site.port).request("POST", path + more, "application/json", Array(text.utf8), fields)
+        try site.request("POST", path + more, "application/json", Array(text.utf8), fields)
     }
 
     func bare(_ method: String, at more: String = "") throws -> HTTPConnection.Answer {
-        try HTTPConnection(site.port).request(method, path + more, nil, [], fields)
+        try site.request(method, path + more, nil, [], fields)
     }
 
     /// A published file.

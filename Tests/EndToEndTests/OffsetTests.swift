@@ -6,7 +6,7 @@ struct OffsetClient {
     var http: FormClient
     var storagePath = "./testupload/"
 
-    init(_ site: Site, path: String = "/upload", user: String? = nil) {
+    init(_ site: any UploadServer, path: String = "/upload", user: String? = nil) {
         http = FormClient(site: site, path: path, user: user)
     }
 

@@ -5,7 +5,7 @@ import Testing
 struct PartsClient {
     var http: FormClient
 
-    init(_ site: Site, path: String = "/v1/multipart/parallel", user: String? = nil) {
+    init(_ site: any UploadServer, path: String = "/v1/multipart/parallel", user: String? = nil) {
         http = FormClient(site: site, path: path, user: user)
     }
 

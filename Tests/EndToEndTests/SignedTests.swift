@@ -5,7 +5,7 @@ import Testing
 struct SignedClient {
     var http: FormClient
 
-    init(_ site: Site, path: String = "/tasks/upload", user: String? = nil) {
+    init(_ site: any UploadServer, path: String = "/tasks/upload", user: String? = nil) {
         http = FormClient(site: site, path: path, user: user)
     }
 
@@ -52,7 +52,7 @@ struct SignedClient {
         let components = try #require(URLComponents(string: url))
         #expect(components.host == "localhost")
         let path = components.percentEncodedPath + "?" + (components.percentEncodedQuery ?? "")
-        return try HTTPConnection(http.site.port).request(method, path, "application/octet-stream", bytes)
+        return try http.site.request(method, path, "application/octet-stream", bytes, [])
     }
 
     func list(_ upload: Upload) throws -> HTTPConnection.Answer {

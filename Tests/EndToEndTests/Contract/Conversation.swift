@@ -5,6 +5,8 @@ import Testing
 ///
 /// The file comes in `pieces`, in order or not, and is whole when all have been accepted and `finish` has succeeded.
 protocol Conversation: AnyObject {
+    /// Whom the client talks to.
+    var server: any UploadServer { get }
     /// What the pieces are; each but the last has the same size.
     var pieces: [[UInt8]] { get }
     /// Where the file is published, below the root; known from `begin` on.
@@ -35,6 +37,10 @@ struct PieceRequest {
         try HTTPConnection(port).request(method, path, contentType, body, fields)
     }
 
+    func send(to server: any UploadServer) throws -> HTTPConnection.Answer {
+        try server.request(method, path, contentType, body, fields)
+    }
+
     /// Sends the first bytes as if there were more; the connection is held by the caller.
     func begin(_ port: UInt16, droppingLast dropped: Int) throws -> HTTPConnection {
         let connection = try HTTPConnection(port)
@@ -45,7 +51,7 @@ struct PieceRequest {
 }
 
 extension Conversation {
-    func send(_ index: Int, _ port: UInt16) throws -> HTTPConnection.Answer { try request(index).send(port) }
+    func send(_ index: Int) throws -> HTTPConnection.Answer { try request(index).send(to: server) }
 }
 
 /// The dialects, and what differs between them for their clients.
@@ -55,7 +61,7 @@ enum ContractDialect: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 
     /// The size of all pieces but the last.
-    static let pieceBytes = 65_536
+    static let pieceBytes = 16_384
     static let pieces: [[UInt8]] = (0..<3).map { index in
         [UInt8](repeating: UInt8(ascii: "a") + UInt8(index), count: index == 2 ? 1000 : pieceBytes)
     }
@@ -84,7 +90,7 @@ enum ContractDialect: String, CaseIterable, CustomTestStringConvertible {
     var isSequential: Bool { self == .offset }
 
     func conversation(
-        _ site: Site,
+        _ site: any UploadServer,
         path: String = "/m",
         user: String = "ann",
         name: String = "f.bin"
@@ -119,6 +125,7 @@ private func formRequest(
 
 final class DCloudConversation: Conversation {
     let pieces = ContractDialect.pieces
+    var server: any UploadServer { http.site }
     let publishedPath: String
     private let http: FormClient
 
@@ -147,7 +154,7 @@ final class DCloudConversation: Conversation {
     }
 
     /// The last segment again: it is answered with the file.
-    func finish() throws -> HTTPConnection.Answer { try send(pieces.count - 1, http.site.port) }
+    func finish() throws -> HTTPConnection.Answer { try send(pieces.count - 1) }
 
     func stolen(by user: String) -> any Conversation {
         var other = http
@@ -160,6 +167,7 @@ final class DCloudConversation: Conversation {
 
 final class FileIDConversation: Conversation {
     let pieces = ContractDialect.pieces
+    var server: any UploadServer { client.http.site }
     private let name: String
     private var client: FileIDClient
     private var id = 0
@@ -206,6 +214,7 @@ final class FileIDConversation: Conversation {
 
 final class PartsConversation: Conversation {
     let pieces = ContractDialect.pieces
+    var server: any UploadServer { client.http.site }
     let publishedPath: String
     private let client: PartsClient
     private var id = "unknown"
@@ -257,6 +266,7 @@ final class PartsConversation: Conversation {
 
 final class OffsetConversation: Conversation {
     let pieces = ContractDialect.pieces
+    var server: any UploadServer { client.http.site }
     private let name: String
     private var client: OffsetClient
     private var id = "unknown"
@@ -287,7 +297,7 @@ final class OffsetConversation: Conversation {
     }
 
     /// The last PATCH again: it is answered with the file.
-    func finish() throws -> HTTPConnection.Answer { try send(pieces.count - 1, client.http.site.port) }
+    func finish() throws -> HTTPConnection.Answer { try send(pieces.count - 1) }
 
     func stolen(by user: String) -> any Conversation {
         var http = client.http
@@ -302,6 +312,7 @@ final class OffsetConversation: Conversation {
 
 final class SignedConversation: Conversation {
     let pieces = ContractDialect.pieces
+    var server: any UploadServer { client.http.site }
     private let name: String
     private let client: SignedClient
     private var upload: SignedClient.Upload?
@@ -335,7 +346,8 @@ final class SignedConversation: Conversation {
     }
 
     func acknowledged() throws -> Int? {
-        let answer = try client.list(#require(upload))
+        guard let upload else { return nil }
+        let answer = try client.list(upload)
         guard let parts = try answer.json["parts"] as? [[String: Any]] else { return nil }
         return parts.compactMap { $0["part_number"] as? Int }.map { pieces[$0 - 1].count }.reduce(0, +)
     }

@@ -1,0 +1,100 @@
+import Dialects
+import Digests
+import Engine
+import Foundation
+import HTTPTypes
+import Ledger
+import Responder
+import Testing
+import Uploads
+
+/// What handles requests, in this process and on the calling thread, over a ledger and a root of its own.
+final class InProcessServer: UploadServer {
+    let directory: URL
+    let port: UInt16 = 0
+    private let dialect: Dialect
+    private let parameters: [String: String]
+    private let handler: Handler
+    private let engine: Engine
+
+    var files: URL { directory.appending(path: "files") }
+
+    init(_ dialect: ContractDialect) throws {
+        directory = URL(fileURLWithPath: "/dev/shm/fermata-process-" + UUID().uuidString)
+        self.dialect = try #require(Dialect(rawValue: dialect.rawValue))
+        parameters = dialect.parameters
+        let files = directory.appending(path: "files")
+        try FileManager.default.createDirectory(at: files, withIntermediateDirectories: true)
+        let ledger = try SQLiteLedger(stateDirectory: directory.path)
+        engine = Engine(ledger: ledger, now: { Int64(time(nil)) })
+        let key = try #require(SigningKey(bytes: [UInt8](repeating: 7, count: SigningKey.byteCount)))
+        handler = Handler(engine, signingKey: key)
+    }
+
+    deinit {
+        do { try FileManager.default.removeItem(at: directory) } catch { print("left behind: \(directory.path)") }
+    }
+
+    private func mount(_ user: String) -> Mount {
+        var mount = Mount(name: "/m", principal: user, root: files.path)
+        dialect.configure(&mount)
+        mount.baseURL = "http://localhost/m"
+        mount.allowsCancel = parameters["FERMATA_CANCEL"] == "on"
+        if let size = parameters["FERMATA_MIN_PART"].flatMap({ Int64($0) }) { mount.partBytesMin = size }
+        if let size = parameters["FERMATA_CHUNK"].flatMap({ Int64($0) }) { mount.chunkBytes = size }
+        return mount
+    }
+
+    func request(
+        _ method: String,
+        _ path: String,
+        _ contentType: String?,
+        _ body: [UInt8],
+        _ fields: [String]
+    ) throws -> HTTPConnection.Answer {
+        let user = fields.first { $0.hasPrefix("X-Test-User: ") }?.dropFirst("X-Test-User: ".count) ?? ""
+        let parts = path.split(separator: "?", maxSplits: 1)
+        var request = HTTPRequest(
+            method: try #require(HTTPRequest.Method(method)),
+            scheme: "http",
+            authority: "localhost",
+            path: path
+        )
+        request.headerFields[.contentType] = contentType
+        let head = RequestHead(
+            request,
+            pathInfo: String(parts[0].dropFirst("/m".count)),
+            query: parts.count > 1 ? String(parts[1]) : "",
+            contentLength: Int64(body.count)
+        )
+        let answer = handler.answer(head, in: dialect, on: mount(String(user)), body: ArrayBody(body))
+        var answered: [String: String] = [:]
+        for field in answer.fields { answered[field.name.canonicalName] = field.value }
+        return HTTPConnection.Answer(
+            status: answer.status.code,
+            fields: answered,
+            body: String(decoding: answer.body, as: UTF8.self)
+        )
+    }
+
+    /// The staging files that are there.
+    func staged() throws -> [String] {
+        let folder = files.appending(path: ".fermata").path
+        guard FileManager.default.fileExists(atPath: folder) else { return [] }
+        return try FileManager.default.contentsOfDirectory(atPath: folder)
+    }
+}
+
+/// The bytes of an array as a body, in blocks of 16 KiB.
+private struct ArrayBody: Body {
+    private var rest: ArraySlice<UInt8>
+
+    init(_ bytes: [UInt8]) { rest = bytes[...] }
+
+    mutating func next(_ consume: (Span<UInt8>) -> Void) -> BodyProgress {
+        let block = rest.prefix(16 << 10)
+        rest = rest.dropFirst(block.count)
+        consume(block.span)
+        return rest.isEmpty ? .last : .more
+    }
+}
