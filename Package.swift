@@ -85,7 +85,7 @@ let package = Package(
         .executableTarget(
             name: "fermata",
             dependencies: [
-                "Digests", "FastCGI", "Ledger", "Engine", "Responder",
+                "Digests", "FastCGI", "Ledger", "Engine", "Responder", "Uploads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),

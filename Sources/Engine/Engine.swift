@@ -25,7 +25,7 @@ public struct Engine: Sendable {
     /// Opens the staging area of a root.
     func area(_ root: String) throws(UploadError) -> StagingArea {
         do { return try StagingArea.open(root: root) } catch {
-            throw .stagingUnavailable(StorageFailure(operation: "open staging area", reason: "\(error)"))
+            throw .stagingUnavailable(StorageFailure(operation: "open staging area of \(root)", reason: "\(error)"))
         }
     }
 

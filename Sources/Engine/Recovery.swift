@@ -2,7 +2,7 @@ import Ledger
 import Staging
 public import Uploads
 
-// What is found and finished after a crash, and what is swept away in time.
+// What is found and finished after a crash.
 
 /// What a recovery found.
 public struct RecoveryReport: Hashable, Sendable {
@@ -16,19 +16,7 @@ public struct RecoveryReport: Hashable, Sendable {
     public var unpublishable: [UploadError] = []
 }
 
-/// What a sweep removed.
-public struct SweepReport: Hashable, Sendable {
-    /// Staging files of expired sessions.
-    public var expired = 0
-    /// Staging files that belong to no session.
-    public var orphans = 0
-}
-
 extension Engine {
-    /// How old a staging file that no session knows must be before it is swept away, in seconds: a request names its
-    /// file a moment before the ledger hears of it.
-    private static let orphanSecondsMin: Int64 = 600
-
     /// Makes the ledger true again after a crash, and finishes what was whole.
     ///
     /// - Parameter boot: an identifier of the machine's run. When it is another than the last time, the machine may
@@ -36,9 +24,7 @@ extension Engine {
     public func recover(boot: String, tombstoneSeconds: Int64) throws(UploadError) -> RecoveryReport {
         var report = RecoveryReport()
         if try ledger.verifiedBoot() != boot {
-            for (file, segments, parts) in try ledger.unpublishedFiles() {
-                try verify(file, segments, parts, &report)
-            }
+            for (file, _, _) in try ledger.unpublishedFiles() { try verify(file, &report) }
             try ledger.setVerifiedBoot(boot)
         }
         for file in try ledger.unpublishedWholeFiles() {
@@ -57,8 +43,6 @@ extension Engine {
 
     private func verify(
         _ file: StoredFile,
-        _ segments: [CommittedSegment],
-        _ parts: [StoredPart],
         _ report: inout RecoveryReport
     ) throws(UploadError) {
         let area = try area(file.root)
@@ -68,21 +52,31 @@ extension Engine {
             report.filesLost += 1
             return
         }
-        var lost: [CommittedSegment] = []
-        for segment in segments {
-            let checksum = try staged { () throws(StagingError) in try staging.checksum(of: segment.range) }
-            if checksum != segment.checksum { lost.append(segment) }
-        }
-        var lostParts: [StoredPart] = []
-        for part in parts {
-            let checksum = try checksum(of: part, staging, in: area)
-            if checksum != part.checksum { lostParts.append(part) }
-        }
+        let (lost, lostParts) = try damage(of: file, staging, in: area)
         if lost.isEmpty, lostParts.isEmpty { return }
         report.segmentsLost += lost.count + lostParts.count
         if !lost.isEmpty { try ledger.drop(lost, of: file) }
         if !lostParts.isEmpty { discard(try ledger.drop(lostParts, of: file)) }
         try staged { () throws(StagingError) in try staging.unseal() }
+    }
+
+    /// The segments and parts of a file whose bytes are not those that were committed.
+    func damage(
+        of file: StoredFile,
+        _ staging: borrowing StagingFile,
+        in area: borrowing StagingArea
+    ) throws(UploadError) -> (segments: [CommittedSegment], parts: [StoredPart]) {
+        var segments: [CommittedSegment] = []
+        for segment in try ledger.unsyncedSegments(of: file) {
+            let checksum = try staged { () throws(StagingError) in try staging.checksum(of: segment.range) }
+            if checksum != segment.checksum { segments.append(segment) }
+        }
+        var parts: [StoredPart] = []
+        for part in try ledger.parts(of: file) {
+            let checksum = try checksum(of: part, staging, in: area)
+            if checksum != part.checksum { parts.append(part) }
+        }
+        return (segments, parts)
     }
 
     /// The checksum of a part's bytes as they are now; `nil` when they are not there.
@@ -103,34 +97,6 @@ extension Engine {
         }
     }
 
-    /// Removes expired sessions with their bytes, and staging files that no session knows.
-    public func sweep() throws(UploadError) -> SweepReport {
-        var report = SweepReport()
-        let leftovers = try ledger.removeExpired(now: now())
-        discard(leftovers)
-        report.expired = leftovers.count
-        // Names are listed before the ledger is asked, so that a file named in between counts as known.
-        // A root that the administrator has removed has nothing to sweep.
-        for root in try ledger.stagingNames().keys {
-            do { report.orphans += try removeOrphans(in: root) } catch .stagingUnavailable { continue }
-        }
-        return report
-    }
-
-    /// Removes the staging files of a root that no session knows.
-    private func removeOrphans(in root: String) throws(UploadError) -> Int {
-        let area = try area(root)
-        let time = now() - Self.orphanSecondsMin
-        let names = try staged { () throws(StagingError) in try area.names(unchangedSince: time) }
-        if names.isEmpty { return 0 }
-        let known = try ledger.stagingNames()[root] ?? []
-        let orphans = names.filter { !known.contains($0) }
-        for name in orphans {
-            try staged { () throws(StagingError) in try area.remove(name) }
-        }
-        return orphans.count
-    }
-
     /// Opens the staging file of an open file; `nil` when the file is to be looked up again, as it has moved on, is
     /// forgotten now because its staging file is lost, or has just been made writable again.
     func openForWriting(
@@ -146,6 +112,7 @@ extension Engine {
             try reopen(file, staging)
             return nil
         }
+        try staged { () throws(StagingError) in try staging.markInUse() }
         return staging
     }
 

@@ -91,8 +91,11 @@ public protocol Ledger: Sendable {
     /// Forgets a file whose bytes are not to be trusted.
     func remove(_ file: StoredFile) throws(UploadError)
 
-    /// Removes what has expired.
-    func removeExpired(now: Int64) throws(UploadError) -> [Leftover]
+    /// Unpublished files of expired sessions.
+    func expiredFiles(now: Int64) throws(UploadError) -> [StoredFile]
+
+    /// Removes what has expired, but for the sessions of some files.
+    func removeExpired(now: Int64, sparing files: Set<Int64>) throws(UploadError) -> [Leftover]
 
     /// Files whose coverage is whole but that are not published.
     func unpublishedWholeFiles() throws(UploadError) -> [StoredFile]
@@ -100,6 +103,9 @@ public protocol Ledger: Sendable {
     /// Every unpublished file with the segments that its coverage consists of, and its parts.
     func unpublishedFiles() throws(UploadError)
         -> [(file: StoredFile, segments: [CommittedSegment], parts: [StoredPart])]
+
+    /// The committed parts of a file, ascending.
+    func parts(of file: StoredFile) throws(UploadError) -> [StoredPart]
 
     /// Takes segments out of a file's coverage.
     func drop(_ lost: [CommittedSegment], of file: StoredFile) throws(UploadError)

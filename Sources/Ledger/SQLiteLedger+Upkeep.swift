@@ -14,27 +14,39 @@ extension SQLiteLedger {
         }
     }
 
-    public func removeExpired(now: Int64) throws(UploadError) -> [Leftover] {
-        try write("remove expired sessions") { db in
-            try db.run("DELETE FROM file WHERE tombstoneUntil <= ?", [now])
-            // A session goes with its last tombstone unless an upload in it goes on.
-            let expired = try db.rows(
+    public func expiredFiles(now: Int64) throws(UploadError) -> [StoredFile] {
+        try read("list expired files") { db in
+            try db.rows(
                 """
-                SELECT file.id FROM file JOIN session ON session.id = file.session
+                SELECT \(fileColumns) FROM file JOIN session ON session.id = file.session
                 WHERE session.expiresAt <= ? AND file.phase < ?
                 """,
                 [now, PhaseCode.publishing.rawValue]
-            )
-            let leftovers = try expired.flatMap { try db.leftovers(of: $0[0]) }
-            try db.run(
-                """
-                DELETE FROM session WHERE expiresAt <= ?
-                AND NOT EXISTS (SELECT 1 FROM file WHERE session = session.id AND phase = ?)
-                """,
-                [now, PhaseCode.publishing.rawValue]
-            )
+            ).map(StoredFile.init(row:))
+        }
+    }
+
+    public func removeExpired(now: Int64, sparing files: Set<Int64>) throws(UploadError) -> [Leftover] {
+        try write("remove expired sessions") { db in
+            try db.run("DELETE FROM file WHERE tombstoneUntil <= ?", [now])
+            var leftovers: [Leftover] = []
+            for row in try db.rows("SELECT id FROM session WHERE expiresAt <= ?", [now]) {
+                let session: Int64 = row[0]
+                let found = try db.rows("SELECT id, phase FROM file WHERE session = ?", [session])
+                // A session goes with its last tombstone unless an upload in it goes on.
+                let isSpared = found.contains { file in
+                    files.contains(file[0]) || file[1] == PhaseCode.publishing.rawValue
+                }
+                if isSpared { continue }
+                leftovers += try found.flatMap { try db.leftovers(of: $0[0]) }
+                try db.run("DELETE FROM session WHERE id = ?", [session])
+            }
             return leftovers
         }
+    }
+
+    public func parts(of file: StoredFile) throws(UploadError) -> [StoredPart] {
+        try read("list parts") { db in try db.parts(of: file) }
     }
 
     public func unpublishedWholeFiles() throws(UploadError) -> [StoredFile] {

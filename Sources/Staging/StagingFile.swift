@@ -19,6 +19,8 @@ public struct StagingFile: ~Copyable {
     static let openMode: mode_t = 0o600
     /// What the locks of writes and of publishing cover: every byte that a file can have.
     private static let bytes = ByteRange.first(1 << 62)
+    /// What marks a file in use, behind the places of all claims.
+    private static let inUseIndex = 1 << 20
     /// Files up to this size are preallocated, so that one that does not fit is refused at its first segment; larger
     /// ones stay sparse, as their size is only what a client says.
     public static let preallocatedBytesMax: Int64 = 4 << 30
@@ -158,6 +160,22 @@ public struct StagingFile: ~Copyable {
         let file = file
         try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
         access = .exclusive
+    }
+
+    /// Says until this open file is closed that bytes are on their way to the file, so that no sweep takes it.
+    public func markInUse() throws(StagingError) {
+        let file = file
+        _ = try Errno.wrap("mark staging file") { () throws(Errno) in
+            try tryLock(file, .shared, Self.bytes.following(Self.inUseIndex))
+        }
+    }
+
+    /// Whether no bytes are on their way to the file; until this open file is closed none can be.
+    public func lockUnused() throws(StagingError) -> Bool {
+        let file = file
+        return try Errno.wrap("mark staging file") { () throws(Errno) in
+            try tryLock(file, .exclusive, Self.bytes.following(Self.inUseIndex))
+        }
     }
 
     /// Claims a slot until this open file is closed; false when another request has it.

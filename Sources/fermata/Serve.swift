@@ -6,6 +6,7 @@ import Foundation
 import Ledger
 import Logging
 import Responder
+import Uploads
 
 /// `fermata serve`: listens, answers, sweeps, and stops in an orderly way.
 struct Serve: ParsableCommand {
@@ -35,8 +36,7 @@ struct Serve: ParsableCommand {
     )
     var socketOwner: SocketOwner?
 
-    @Option(help: ArgumentHelp("Directory for the ledger, and for finished files in STATE/files.", valueName: "dir"))
-    var state: String
+    @OptionGroup var stateDirectory: StateDirectory
 
     @Option(help: "Number of requests that can be received at the same time, 1-\(WorkerPool.workersMax).")
     var workers = 64
@@ -64,10 +64,6 @@ struct Serve: ParsableCommand {
     /// How often expired sessions are swept, in milliseconds.
     private static let sweepMilliseconds = 60_000
 
-    /// How long a file that is published at the start answers its client, whose mount is not known then: as long as any
-    /// dialect needs.
-    private static let recoveredTombstoneSeconds: Int64 = 24 * 3600
-
     func validate() throws {
         guard (1...WorkerPool.workersMax).contains(workers) else {
             throw ValidationError("--workers must be between 1 and \(WorkerPool.workersMax)")
@@ -80,16 +76,17 @@ struct Serve: ParsableCommand {
     func run() throws {
         Signals.blockTermination()
         let logger = Logger(label: "fermata") { _ in LogfmtHandler(level: logLevel) }
+        let state = stateDirectory.state
         let files = state + "/files"
         do {
             try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
         } catch {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
-        let engine = Engine(ledger: try openLedger(), now: { Int64(time(nil)) })
+        let engine = try stateDirectory.openEngine()
         let report = try engine.recover(
             boot: try Self.bootIdentifier(),
-            tombstoneSeconds: Self.recoveredTombstoneSeconds
+            tombstoneSeconds: StateDirectory.tombstoneSeconds
         )
         logger.info(
             "recovered",
@@ -122,27 +119,21 @@ struct Serve: ParsableCommand {
         Foundation.exit(isDrained ? 0 : 1)
     }
 
-    /// Opens the ledger, which names principals and so is for this user alone.
-    private func openLedger() throws -> SQLiteLedger {
-        let mask = umask(0o077)
-        defer { umask(mask) }
-        do { return try SQLiteLedger(stateDirectory: state) } catch {
-            throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
-        }
-    }
-
     /// The key that signs URLs.
     private func signingKey() throws -> SigningKey {
-        do { return try KeyFile.open(in: state) } catch {
-            throw ValidationError("--state \(state): the signing key can not be read or made: \(error)")
+        do { return try KeyFile.open(in: stateDirectory.state) } catch {
+            throw ValidationError("--state \(stateDirectory.state): the signing key can not be read or made: \(error)")
         }
     }
 
     private func sweep(_ engine: Engine, _ logger: Logger) {
         do {
             let report = try engine.sweep()
-            if report.expired + report.orphans > 0 {
-                logger.info("swept", metadata: ["expired": "\(report.expired)", "orphans": "\(report.orphans)"])
+            for file in report.expired {
+                logger.info("swept expired upload", metadata: ["root": "\(file.root)", "staging": "\(file.staging)"])
+            }
+            for orphan in report.orphans {
+                logger.info("swept orphan", metadata: ["root": "\(orphan.root)", "staging": "\(orphan.staging)"])
             }
         } catch {
             logger.error("sweep failed", metadata: ["reason": "\(error)"])

@@ -5,7 +5,7 @@ import Uploads
 
 /// Sends forms, JSON and bytes to a path of a site, as one user.
 struct FormClient {
-    let site: any UploadServer
+    var site: any UploadServer
     var path: String
     var user: String?
     var boundary = "----FermataTestForm"

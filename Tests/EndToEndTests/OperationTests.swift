@@ -191,7 +191,6 @@ struct OperationTests {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try #require(run("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]).status == 0)
         }
-        defer { #expect(throws: Never.self) { try run("umount", [folder]) } }
         var client = DCloudClient(site: site)
         client.path = "/tiny"
         _ = try client.segment("0-4/10", "0123")
@@ -207,6 +206,36 @@ struct OperationTests {
         #expect(try client.upload(.file([UInt8](repeating: 1, count: 100_000))).status == 200)
         try other.segment("0-4/5000000", "0123").expectError(507, 4007)
         #expect(try other.wanted() == 0, "an upload that can not fit is refused before its bytes count")
+    }
+
+    // MARK: Upkeep
+
+    @Test("sweep and check work beside a responder, say what they do, and exit as documented")
+    func upkeep() throws {
+        let site = try Site(mounts: ["/brief": ["FERMATA_EXPIRES": "1"]])
+        let binary = try #require(ProcessInfo.processInfo.environment["FERMATA_BINARY"])
+        let state = "--state=" + site.directory.path + "/state"
+        #expect(try run(binary, ["check", state]) == (0, "nothing is wrong\n"))
+        var client = DCloudClient(site: site)
+        _ = try client.segment("0-4/10", "0123")
+        let staged = site.files.appending(path: ".fermata")
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: staged.path).first)
+        try Data("0X23".utf8).write(to: staged.appending(path: name))
+        let dry = try run(binary, ["check", "--repair", "--dry-run", state])
+        #expect(dry.status == 1)
+        #expect(dry.output.contains("bytes 0-4 are not those that were committed: a repair would ask"))
+        #expect(try client.wanted() == 4)
+        #expect(try run(binary, ["check", "--repair", state]).status == 0)
+        #expect(try client.wanted() == 0)
+        client.path = "/brief"
+        _ = try client.segment("0-4/10", "0123", fileName: "brief.bin")
+        sleep(2)
+        #expect(
+            try run(binary, ["sweep", "--dry-run", state]).output.contains("would remove expired upload of brief.bin")
+        )
+        #expect(try run(binary, ["sweep", state]).output.contains("1 expired, 0 in use"))
+        #expect(try run(binary, ["sweep", state]).output.contains("0 expired, 0 in use"))
+        #expect(try run(binary, ["check", "--state=" + site.directory.path]).status != 0, "there is no ledger")
     }
 
     // MARK: Authentication

@@ -4,12 +4,40 @@ import Testing
 /// A real nginx with the shipped configuration in front of a real responder, in a temporary directory on a free
 /// loopback port. Both are stopped, by their own process ids, when the site goes.
 final class Site {
-    let directory: URL
+    private let folder: Folder
     let port: UInt16
     private(set) var responder: Process
     private let nginx: Process
     private let arguments: [String]
     private let listening: Listening
+
+    /// The directory, which goes with the site or with the attempt to make one, and so does what is mounted in it.
+    private final class Folder {
+        let url: URL
+
+        init(_ url: URL) throws {
+            self.url = url
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+        }
+
+        deinit {
+            do {
+                let mounts = try String(contentsOfFile: "/proc/mounts", encoding: .utf8)
+                for line in mounts.split(separator: "\n") {
+                    let fields = line.split(separator: " ")
+                    if fields.count > 1, fields[1].hasPrefix(url.path + "/") {
+                        try EndToEndTests.run("umount", ["-l", String(fields[1])])
+                    }
+                }
+                try FileManager.default.removeItem(at: url)
+            } catch {
+                print("left behind: \(url.path)")
+            }
+        }
+    }
+
+    /// Where everything of the site is.
+    var directory: URL { folder.url }
 
     /// How nginx reaches the responder.
     enum Listening {
@@ -28,18 +56,18 @@ final class Site {
     ///   - arguments: of the responder; `DIR` likewise.
     ///   - prepare: runs in the site's directory before anything is started.
     ///   - listening: how nginx reaches the responder.
+    ///   - name: the name of the site's directory; one that is free by default.
     ///   - servers: further servers for nginx's configuration, made in the site's directory.
     init(
         mounts: [String: [String: String]] = [:],
         arguments: [String] = [],
         listening: Listening = .unix,
         prepare: (URL) throws -> Void = { _ in },
+        name: String = "fermata-test-" + UUID().uuidString.prefix(8),
         servers: (URL) throws -> String = { _ in "" }
     ) throws {
-        let name = "fermata-test-" + UUID().uuidString.prefix(8)
-        directory = URL(fileURLWithPath: "/tmp").appending(path: name)
-        let directory = directory
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        folder = try Folder(URL(fileURLWithPath: "/tmp").appending(path: name))
+        let directory = folder.url
         try prepare(directory)
         let inDirectory = { (text: String) in text.replacingOccurrences(of: "DIR", with: directory.path) }
         self.arguments = arguments.map(inDirectory)
@@ -89,7 +117,11 @@ final class Site {
         nginx.executableURL = URL(fileURLWithPath: "/usr/sbin/nginx")
         nginx.arguments = ["-e", directory.path + "/nginx.log", "-c", mainFile.path]
         try nginx.run()
-        try waitUntilReady()
+        do { try waitUntilReady() } catch {
+            nginx.terminate()
+            responder.terminate()
+            throw error
+        }
     }
 
     deinit {
@@ -97,7 +129,6 @@ final class Site {
         responder.terminate()
         nginx.waitUntilExit()
         responder.waitUntilExit()
-        do { try FileManager.default.removeItem(at: directory) } catch { print("left behind: \(directory.path)") }
     }
 
     // MARK: The responder
@@ -175,7 +206,8 @@ final class Site {
 
     private func waitUntilReady() throws {
         for _ in 0..<200 {
-            try #require(responder.isRunning, "the responder has ended")
+            let log = responder.isRunning ? "" : try responderLog()
+            try #require(responder.isRunning, "the responder has ended: \(log)")
             try #require(nginx.isRunning, "nginx has ended")
             // While the responder is not there nginx answers 503 itself.
             if let answer = try? HTTPConnection(port).post("/FileUploader", "application/none", []),

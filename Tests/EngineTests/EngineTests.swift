@@ -233,12 +233,12 @@ final class Bench: Sendable {
     func sweep() throws {
         try bench.receive("0123", 0, 4)
         bench.clock.seconds.withLock { $0 += 24 * 3600 - 1 }
-        #expect(try bench.engine.sweep().expired == 0)
+        #expect(try bench.engine.sweep().expired.count == 0)
         try bench.receive("4", 4, 5)
         bench.clock.seconds.withLock { $0 += 24 * 3600 - 1 }
-        #expect(try bench.engine.sweep().expired == 0)
+        #expect(try bench.engine.sweep().expired.count == 0)
         bench.clock.seconds.withLock { $0 += 1 }
-        #expect(try bench.engine.sweep().expired == 1)
+        #expect(try bench.engine.sweep().expired.count == 1)
         #expect(try bench.staged().isEmpty)
         #expect(try bench.prefix() == nil)
     }
@@ -248,10 +248,10 @@ final class Bench: Sendable {
         try bench.receive("0123", 0, 4)
         try Data().write(to: URL(fileURLWithPath: bench.root + "/.fermata/orphan"))
         bench.clock.seconds.withLock { $0 = Int64(time(nil)) }
-        #expect(try bench.engine.sweep().orphans == 0)
+        #expect(try bench.engine.sweep().orphans.isEmpty)
         bench.clock.seconds.withLock { $0 += 601 }
         // The session of the test's first clock has expired by now.
-        #expect(try bench.engine.sweep().orphans == 1)
+        #expect(try bench.engine.sweep().orphans.count == 1)
         #expect(try bench.staged().isEmpty)
     }
 
@@ -304,5 +304,68 @@ final class Bench: Sendable {
         _ = try bench.ledger.commit(over, to: file, limits: limits)
         #expect(try bench.recover(boot: "second").segmentsLost == 1)
         #expect(try bench.prefix() == 4)
+    }
+
+    // MARK: Sweeping and checking
+
+    @Test("an expired upload to which bytes are on their way is left alone, and a dry run leaves everything")
+    func liveWriter() throws {
+        try bench.receive("0123", 0, 4)
+        let slow = bench.intake()
+        try slow.begin(bench.segment(4, 10))
+        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 1 }
+        let report = try bench.engine.sweep()
+        #expect(report.inUse.count == 1)
+        #expect(report.expired.isEmpty)
+        try slow.write(Array("456789".utf8).span)
+        #expect(try slow.end(isCutOff: false) == committed(10, isWhole: true), "its last byte makes it live again")
+        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 1 }
+        #expect(try bench.engine.sweep(isDryRun: true).expired.count == 1)
+        #expect(try bench.staged().count == 1)
+        #expect(try bench.engine.sweep().expired.count == 1)
+        #expect(try bench.staged().isEmpty)
+    }
+
+    private func check(isRepairing: Bool = false) throws -> [String] {
+        try bench.engine.check(isRepairing: isRepairing, tombstoneSeconds: 900).map(\.description)
+    }
+
+    @Test("a check finds changed bytes, and a repair has only them sent again")
+    func checkDamage() throws {
+        try bench.receive("0123", 0, 4)
+        try bench.receive("4567", 4, 8)
+        #expect(try check().isEmpty)
+        let name = try bench.staged()[0]
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: bench.root + "/.fermata/" + name))
+        try file.seek(toOffset: 5)
+        try file.write(contentsOf: Data("X".utf8))
+        #expect(try check().count == 1)
+        #expect(try check()[0].contains("bytes 4-8 are not those"))
+        #expect(try bench.prefix() == 8, "without repair nothing changes")
+        _ = try check(isRepairing: true)
+        #expect(try check().isEmpty)
+        #expect(try bench.prefix() == 4)
+    }
+
+    @Test("a check finds a lost staging file, an orphan and an unpublished file; a repair settles each")
+    func checkNames() throws {
+        try bench.receive("0123456789", 0, 10)
+        #expect(try check()[0].contains("whole but has no final name"))
+        _ = try check(isRepairing: true)
+        #expect(try bench.content("a") == "0123456789")
+        let other = SessionKey(mount: "m", principal: "", id: "other")
+        let intake = bench.intake()
+        try intake.begin(.segment(other, bench.spec, .first(4)))
+        try intake.write(Array("0123".utf8).span)
+        _ = try intake.end(isCutOff: false)
+        try FileManager.default.removeItem(atPath: bench.root + "/.fermata/" + bench.staged()[0])
+        #expect(try check()[0].contains("its bytes are gone"))
+        _ = try check(isRepairing: true)
+        try Data().write(to: URL(fileURLWithPath: bench.root + "/.fermata/orphan"))
+        bench.clock.seconds.withLock { $0 = Int64(time(nil)) + 3600 }
+        #expect(try check() == ["\(bench.root): staging file orphan is of no upload"])
+        _ = try check(isRepairing: true)
+        #expect(try check().isEmpty)
+        #expect(try bench.staged().isEmpty)
     }
 }

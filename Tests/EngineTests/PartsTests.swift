@@ -450,7 +450,7 @@ private struct Upload {
         mount.idleSeconds = 1 << 40
         let key = upload.key
         _ = try Intake(bench.engine, for: mount).perform(.store([], key.session))
-        #expect(try bench.engine.sweep().orphans == 0)
+        #expect(try bench.engine.sweep().orphans.isEmpty)
     }
 }
 

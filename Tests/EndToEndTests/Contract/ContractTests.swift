@@ -181,7 +181,6 @@ struct ContractTests {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try #require(run("mount", ["-t", "tmpfs", "-o", "size=200k", "tmpfs", folder]).status == 0)
         }
-        defer { #expect(throws: Never.self) { try run("umount", [folder]) } }
         let conversation = dialect.conversation(site)
         #expect(try conversation.begin().status == 200)
         #expect(try conversation.send(0).status == 200)

@@ -15,12 +15,14 @@ protocol Conversation: AnyObject {
     func begin() throws -> HTTPConnection.Answer
     /// The body and path of the request for a piece.
     func request(_ index: Int) throws -> PieceRequest
-    /// How many bytes are acknowledged from the start, or of whole parts; `nil` when the upload is not known.
-    func acknowledged() throws -> Int?
+    /// Which pieces need not be sent any more; `nil` when the upload is not known.
+    func acknowledgedPieces() throws -> Set<Int>?
     /// Completes the upload.
     func finish() throws -> HTTPConnection.Answer
     /// The same upload, in the hands of somebody else who knows all that can be known of it.
     func stolen(by user: String) -> any Conversation
+    /// The same upload, on another server that has its state.
+    func moved(to server: any UploadServer) -> any Conversation
     /// Removes the upload, where the dialect can.
     func abort() throws
 }
@@ -51,6 +53,13 @@ struct PieceRequest {
 }
 
 extension Conversation {
+    /// The pieces of a prefix.
+    func pieces(within prefix: Int) -> Set<Int> {
+        Set(pieces.indices.filter { $0 * ContractDialect.pieceBytes + pieces[$0].count <= prefix })
+    }
+
+    func acknowledged() throws -> Int? { try acknowledgedPieces()?.map { pieces[$0].count }.reduce(0, +) }
+
     func send(_ index: Int) throws -> HTTPConnection.Answer { try request(index).send(to: server) }
 }
 
@@ -148,9 +157,9 @@ final class DCloudConversation: Conversation {
         return formRequest(http, [.file(pieces[index], range: range, fileName: publishedPath)])
     }
 
-    func acknowledged() throws -> Int? {
+    func acknowledgedPieces() throws -> Set<Int>? {
         let files = try #require(try client.query().json["file"] as? [[String: Any]])
-        return files.isEmpty ? nil : try client.wanted()
+        return files.isEmpty ? nil : pieces(within: try client.wanted())
     }
 
     /// The last segment again: it is answered with the file.
@@ -159,6 +168,12 @@ final class DCloudConversation: Conversation {
     func stolen(by user: String) -> any Conversation {
         var other = http
         other.user = user
+        return DCloudConversation(other, publishedPath)
+    }
+
+    func moved(to server: any UploadServer) -> any Conversation {
+        var other = http
+        other.site = server
         return DCloudConversation(other, publishedPath)
     }
 
@@ -191,9 +206,9 @@ final class FileIDConversation: Conversation {
         formRequest(client.http, [.field("fileId", "\(id)"), .field("part", "\(index + 1)"), .file(pieces[index])])
     }
 
-    func acknowledged() throws -> Int? {
+    func acknowledgedPieces() throws -> Set<Int>? {
         guard let parts = try client.resume(id).json["parts"] as? [String: String] else { return nil }
-        return pieces.indices.filter { parts["\($0 + 1)"] == md5(pieces[$0]) }.map { pieces[$0].count }.reduce(0, +)
+        return Set(pieces.indices.filter { parts["\($0 + 1)"] == md5(pieces[$0]) })
     }
 
     func finish() throws -> HTTPConnection.Answer {
@@ -204,6 +219,14 @@ final class FileIDConversation: Conversation {
     func stolen(by user: String) -> any Conversation {
         var http = client.http
         http.user = user
+        let other = FileIDConversation(http, name)
+        other.id = id
+        return other
+    }
+
+    func moved(to server: any UploadServer) -> any Conversation {
+        var http = client.http
+        http.site = server
         let other = FileIDConversation(http, name)
         other.id = id
         return other
@@ -241,12 +264,12 @@ final class PartsConversation: Conversation {
         )
     }
 
-    func acknowledged() throws -> Int? {
+    func acknowledgedPieces() throws -> Set<Int>? {
         let answer = try client.list(id)
         guard let parts = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [[String: Any]] else {
             return nil
         }
-        return parts.compactMap { $0["partNumber"] as? Int }.map { pieces[$0 - 1].count }.reduce(0, +)
+        return Set(parts.compactMap { $0["partNumber"] as? Int }.map { $0 - 1 })
     }
 
     func finish() throws -> HTTPConnection.Answer {
@@ -256,6 +279,14 @@ final class PartsConversation: Conversation {
     func stolen(by user: String) -> any Conversation {
         var http = client.http
         http.user = user
+        let other = PartsConversation(http, String(publishedPath.dropFirst("folder/".count)))
+        other.id = id
+        return other
+    }
+
+    func moved(to server: any UploadServer) -> any Conversation {
+        var http = client.http
+        http.site = server
         let other = PartsConversation(http, String(publishedPath.dropFirst("folder/".count)))
         other.id = id
         return other
@@ -291,9 +322,9 @@ final class OffsetConversation: Conversation {
     }
 
     /// The state is asked for by the POST that also creates, so what nobody knows has no byte.
-    func acknowledged() throws -> Int? {
+    func acknowledgedPieces() throws -> Set<Int>? {
         let offset = try #require(try client.create(name, size: ContractDialect.content.count).data["offset"] as? Int)
-        return offset == 0 ? nil : offset
+        return offset == 0 ? nil : pieces(within: offset)
     }
 
     /// The last PATCH again: it is answered with the file.
@@ -302,6 +333,14 @@ final class OffsetConversation: Conversation {
     func stolen(by user: String) -> any Conversation {
         var http = client.http
         http.user = user
+        let other = OffsetConversation(http, name)
+        other.id = id
+        return other
+    }
+
+    func moved(to server: any UploadServer) -> any Conversation {
+        var http = client.http
+        http.site = server
         let other = OffsetConversation(http, name)
         other.id = id
         return other
@@ -345,11 +384,11 @@ final class SignedConversation: Conversation {
         )
     }
 
-    func acknowledged() throws -> Int? {
+    func acknowledgedPieces() throws -> Set<Int>? {
         guard let upload else { return nil }
         let answer = try client.list(upload)
         guard let parts = try answer.json["parts"] as? [[String: Any]] else { return nil }
-        return parts.compactMap { $0["part_number"] as? Int }.map { pieces[$0 - 1].count }.reduce(0, +)
+        return Set(parts.compactMap { $0["part_number"] as? Int }.map { $0 - 1 })
     }
 
     func finish() throws -> HTTPConnection.Answer {
@@ -362,6 +401,14 @@ final class SignedConversation: Conversation {
         let other = SignedConversation(http, name)
         other.upload = upload
         other.isStolen = true
+        return other
+    }
+
+    func moved(to server: any UploadServer) -> any Conversation {
+        var http = client.http
+        http.site = server
+        let other = SignedConversation(http, name)
+        other.upload = upload
         return other
     }
 

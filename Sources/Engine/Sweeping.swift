@@ -1,0 +1,68 @@
+public import Ledger
+import Staging
+public import Uploads
+
+// What is swept away in time.
+
+/// What a sweep removed, or would remove.
+public struct SweepReport: Hashable, Sendable {
+    /// Files of expired sessions.
+    public var expired: [StoredFile] = []
+    /// Expired files that are left alone, as bytes are on their way to them.
+    public var inUse: [StoredFile] = []
+    /// Staging files that belong to no session.
+    public var orphans: [Leftover] = []
+}
+
+extension Engine {
+    /// How old a staging file that no session knows must be before it is swept away, in seconds: a request names its
+    /// file a moment before the ledger hears of it.
+    private static let orphanSecondsMin: Int64 = 600
+
+    /// Removes expired sessions with their bytes, and staging files that no session knows.
+    ///
+    /// - Parameter isDryRun: only tells what would be removed.
+    public func sweep(isDryRun: Bool = false) throws(UploadError) -> SweepReport {
+        var report = SweepReport()
+        let now = now()
+        for file in try ledger.expiredFiles(now: now) {
+            if try isInUse(file) { report.inUse.append(file) } else { report.expired.append(file) }
+        }
+        if !isDryRun { discard(try ledger.removeExpired(now: now, sparing: Set(report.inUse.map(\.id)))) }
+        // Names are listed before the ledger is asked, so that a file named in between counts as known.
+        // A root that the administrator has removed has nothing to sweep.
+        for root in try ledger.stagingNames().keys.sorted() {
+            do {
+                let orphans = try orphans(in: root)
+                if !isDryRun { discard(orphans) }
+                report.orphans += orphans
+            } catch .stagingUnavailable { continue }
+        }
+        return report
+    }
+
+    /// Whether a request is writing to a file.
+    private func isInUse(_ file: StoredFile) throws(UploadError) -> Bool {
+        do {
+            let area = try area(file.root)
+            guard
+                let staging = try staged({ () throws(StagingError) in
+                    try StagingFile.open(file.staging, in: area)
+                })
+            else { return false }
+            return try staged { () throws(StagingError) in try !staging.lockUnused() }
+        } catch .stagingUnavailable {
+            return false
+        }
+    }
+
+    /// The staging files of a root that no session knows, and that have rested.
+    func orphans(in root: String) throws(UploadError) -> [Leftover] {
+        let area = try area(root)
+        let time = now() - Self.orphanSecondsMin
+        let names = try staged { () throws(StagingError) in try area.names(unchangedSince: time) }
+        if names.isEmpty { return [] }
+        let known = try ledger.stagingNames()[root] ?? []
+        return names.filter { !known.contains($0) }.sorted().map { Leftover(root: root, staging: $0) }
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Engine
+
+/// `fermata check`: compares the ledger with the disk.
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare the ledger with the files, byte for byte.",
+        discussion: """
+            Reads every committed byte that is not known to be synced and compares it with its checksum; looks for staging
+            files without upload, uploads without staging file, and whole files without final name. Prints a line for each
+            difference. A repair never removes a committed byte. May run beside serve.
+
+            Exits with 0 when nothing is wrong, or all of it was repaired; else with 1.
+            """
+    )
+
+    @OptionGroup var stateDirectory: StateDirectory
+
+    @Flag(help: "Do what each line says.")
+    var repair = false
+
+    @Flag(help: "With --repair, only print what would be done.")
+    var dryRun = false
+
+    func run() throws {
+        let isRepairing = repair && !dryRun
+        let findings = try stateDirectory.openExistingEngine().check(
+            isRepairing: isRepairing,
+            tombstoneSeconds: StateDirectory.tombstoneSeconds
+        )
+        for finding in findings {
+            let remedy = finding.remedy.map { isRepairing ? "repaired: \($0)" : "a repair would \($0)" }
+            print("\(finding): \(remedy ?? "nothing can be done here")")
+        }
+        print(findings.isEmpty ? "nothing is wrong" : "\(findings.count) differences")
+        if findings.contains(where: { !isRepairing || $0.remedy == nil }) { throw ExitCode(1) }
+    }
+}
