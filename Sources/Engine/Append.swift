@@ -1,15 +1,10 @@
-import Glibc
 import Ledger
 import Staging
 import Uploads
 
-// Bytes behind the committed ones (dialects.md 4.3): one request at a time writes there.
+// Bytes behind the committed ones (dialects.md 4.3): one request at a time writes there, the last one that came.
 
 extension Intake {
-    /// How often, and how long each time, a request waits for another that is writing: a second in all.
-    private static let claimTriesMax = 20
-    private static let claimMicroseconds: useconds_t = 50_000
-
     /// Finds the place behind the committed bytes.
     func receive(_ destination: AppendDestination) throws(UploadError) -> Reception {
         let key = destination.key
@@ -31,11 +26,12 @@ extension Intake {
             case .cancelled: throw .unknownUpload
             }
             let area = try engine.area(file.root)
-            guard let staging = try engine.openForWriting(file, in: area) else { continue }
-            let isClaimed = try claimEnd(of: staging)
-            // Whoever had the end before has moved it, and may have finished or restarted the file.
+            guard var staging = try engine.openForWriting(file, in: area) else { continue }
+            // A connection that is dead without anybody having noticed must not keep its client waiting: the request
+            // that came last has the end.
+            try staged { () throws(StagingError) in try staging.takeOverEnd(total: file.spec.total) }
+            // Whoever had the end before may have moved it, and may have finished or restarted the file.
             guard let (current, commit) = try engine.ledger.current(file), current.phase == file.phase else { continue }
-            guard isClaimed else { throw .offsetMismatch(committed: commit.prefix) }
             return Reception(
                 .held(.end(file, offset: commit.prefix)),
                 into: staging,
@@ -44,14 +40,6 @@ extension Intake {
             )
         }
         throw .unknownUpload
-    }
-
-    private func claimEnd(of staging: borrowing StagingFile) throws(UploadError) -> Bool {
-        for _ in 0..<Self.claimTriesMax {
-            if try staged({ () throws(StagingError) in try staging.claim(0) }) { return true }
-            usleep(Self.claimMicroseconds)
-        }
-        return false
     }
 
     /// Commits held bytes at an offset.
@@ -67,6 +55,10 @@ extension Intake {
             return .committed(file.finishedProgress, isWhole: true)
         case .cancelled: throw .unknownUpload
         }
+        // The last bytes are there, and only their file's name is not: a repeat brings it about.
+        if upload.commit.isWhole, offset > 0, content.count == total - offset {
+            return receipt(for: file, upload.commit)
+        }
         guard offset == 0 || offset == committed else { throw .offsetMismatch(committed: committed) }
         guard offset <= total, content.count <= total - offset,
             let range = ByteRange(offset: offset, count: content.count)
@@ -77,7 +69,16 @@ extension Intake {
             throw .offsetMismatch(committed: committed)
         }
         try syncIfDurable(content.file)
-        let commit = try engine.ledger.commit(segment, to: file, limits: limits)
+        var committing: Commit?
+        do throws(UploadError) {
+            // Until it is committed nobody can take the end over and look up where it is.
+            try content.file.whileCurrent { () throws(UploadError) in
+                committing = try engine.ledger.commit(segment, to: file, limits: limits)
+            }
+        } catch .superseded {
+            throw .offsetMismatch(committed: committed)
+        }
+        guard let commit = committing else { preconditionFailure("what did not fail has committed") }
         if commit.needsSync { try engine.syncSegments(of: file, content.file) }
         return receipt(for: file, commit)
     }

@@ -114,10 +114,12 @@ public final class Intake {
     private func whySealed(_ place: HeldPlace) throws(UploadError) -> UploadError {
         switch place {
         case .slot(let file, _, _, _), .end(let file, _):
-            switch try engine.ledger.current(file)?.file.phase {
-            case .publishing, .published: return .finished
-            case .cancelled: return .cancelled
-            case .reserved, .open, nil: return .superseded
+            let current = try engine.ledger.current(file)
+            switch (current?.file.phase, place) {
+            case (.publishing, _), (.published, _): return .finished
+            case (.cancelled, _): return .cancelled
+            case (.open, .end): return .offsetMismatch(committed: current?.commit.prefix ?? 0)
+            case (.reserved, _), (.open, _), (nil, _): return .superseded
             }
         case .own, .aside: preconditionFailure("nobody else knows a file without a name")
         }

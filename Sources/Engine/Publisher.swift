@@ -41,6 +41,8 @@ extension Engine {
     ) throws(UploadError) -> PublishedFile {
         let inode = try staged { () throws(StagingError) in
             try staging.seal()
+            // Behind the end of a file that comes in ranges lies nothing that was ever committed.
+            if file.kind == .ranges { _ = try staging.trim(to: file.spec.total) }
             return try staging.inode()
         }
         do { try staging.sync() } catch {
@@ -57,7 +59,8 @@ extension Engine {
                 discard(begun.leftovers)
                 (file, assembly) = (begun.file, nil)
                 return try staged { () throws(StagingError) in
-                    try staging.trim(to: file.spec.total)
+                    // What lies behind the end of an assembled file was committed until just now.
+                    if try staging.trim(to: file.spec.total) { try staging.sync() }
                     return try staging.publish(
                         file.staging,
                         as: path,

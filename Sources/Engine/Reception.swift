@@ -95,10 +95,16 @@ struct Reception: ~Copyable {
         count = source.count
     }
 
-    /// Whether the next bytes would not fit into the slot that they are written to.
+    /// Whether the next bytes would not fit into the place that they are written to.
     func outgrowsSlot(by bytes: Int) -> Bool {
-        guard case .held(.slot(_, _, let slot, isExact: false)) = purpose else { return false }
-        return count + Int64(bytes) > slot.count
+        let room: Int64
+        switch purpose {
+        case .held(.slot(_, _, let slot, isExact: false)): room = slot.count
+        // Bytes that are too many at the end may be right from the start of a file.
+        case .held(.end(let file, let offset)): room = file.spec.total - offset
+        case .held, .inPlace, .aside, .replacement: return false
+        }
+        return count + Int64(bytes) > room
     }
 
     /// Moves what has come so far to a file of its own, where the rest will go too.

@@ -27,6 +27,8 @@ public struct StagingFile: ~Copyable {
 
     let file: CInt
     private var access: Access
+    /// The size that the file has as long as no later request has taken its end over; `nil` when that does not matter.
+    private var fence: Int64?
 
     /// Who else may write to the file.
     private enum Access {
@@ -145,13 +147,13 @@ public struct StagingFile: ~Copyable {
         try Errno.wrap("sync staging file") { () throws(Errno) in try syncData(file) }
     }
 
-    /// Cuts off what lies behind the first `count` bytes, durably.
-    public func trim(to count: Int64) throws(StagingError) {
+    /// Cuts off what lies behind the first `count` bytes; true when there was anything.
+    public func trim(to count: Int64) throws(StagingError) -> Bool {
         let file = file
-        try Errno.wrap("trim staging file") { () throws(Errno) in
-            guard try status(of: file).st_size > count else { return }
+        return try Errno.wrap("trim staging file") { () throws(Errno) in
+            guard try status(of: file).st_size > count else { return false }
             try truncate(file, to: count)
-            try syncData(file)
+            return true
         }
     }
 
@@ -160,6 +162,40 @@ public struct StagingFile: ~Copyable {
         let file = file
         try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
         access = .exclusive
+    }
+
+    /// Takes over the end of a file: whoever took it over before writes no more byte.
+    ///
+    /// The file is made a byte longer than it was, beyond the bytes that it is to have in the end, and every write looks
+    /// whether it still has the size that its own take-over gave it.
+    ///
+    /// - Parameter total: how many bytes the file is to have.
+    public mutating func takeOverEnd(total: Int64) throws(StagingError) {
+        let file = file
+        fence = try Errno.wrap("take over staging file") { () throws(Errno) in
+            try lock(file, .exclusive, Self.bytes)
+            defer {
+                // Should it stay locked, closing the file releases it.
+                try? lock(file, .none, Self.bytes)
+            }
+            let size = max(Int64(try status(of: file).st_size), total) + 1
+            try truncate(file, to: size)
+            return size
+        }
+    }
+
+    /// Does something while no other request can take the end over, seal the file or remove it.
+    public func whileCurrent(_ body: () throws(UploadError) -> Void) throws(UploadError) {
+        let file = file
+        do throws(StagingError) {
+            try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
+        } catch { throw error.uploadError }
+        defer {
+            // As above.
+            try? lock(file, .none, Self.bytes)
+        }
+        do throws(StagingError) { try requireUnsealed() } catch { throw error.uploadError }
+        try body()
     }
 
     /// Says until this open file is closed that bytes are on their way to the file, so that no sweep takes it.
@@ -205,11 +241,14 @@ public struct StagingFile: ~Copyable {
         }
     }
 
-    /// Refuses a file that is sealed, or has no name any more.
+    /// Refuses a file that is sealed, has no name any more, or was taken over.
     func requireUnsealed() throws(StagingError) {
         let file = file
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
-        guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode else { throw .sealed }
+        let size = Int64(status.st_size)
+        guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode, fence ?? size == size else {
+            throw .sealed
+        }
     }
 }
 

@@ -416,4 +416,25 @@ struct OffsetTests {
         try client.patch(id, 4, "456789")
         #expect(try stored() == "0123456789")
     }
+
+    @Test("a client whose connection hangs comes back and goes on at once; the old connection writes no more")
+    func takeOver() throws {
+        let content = String(repeating: "x", count: 400_000)
+        let id = try client.id(size: 400_000)
+        let wrong = client.http.body([
+            .field("upload_offset", "0"), .file(Array(String(repeating: "y", count: 400_000).utf8)),
+        ])
+        let hanging = try HTTPConnection(site.port)
+        try hanging.sendHead("PATCH", "/upload/\(id)", client.http.contentType, length: wrong.count)
+        try hanging.send(Array(wrong.prefix(300_000)))
+        usleep(100_000)
+        try client.patch(id, 0, String(content.prefix(200_000))).expectOffset(200_000, "Continue uploading")
+        try hanging.send(Array(wrong.dropFirst(300_000)))
+        try hanging.receive().expectMessage(400, "Invalid offset")
+        try client.patch(id, 200_000, String(content.suffix(200_000))).expectOffset(
+            400_000,
+            "File uploaded successfully"
+        )
+        #expect(try stored() == content)
+    }
 }

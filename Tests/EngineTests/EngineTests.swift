@@ -368,4 +368,27 @@ final class Bench: Sendable {
         #expect(try check().isEmpty)
         #expect(try bench.staged().isEmpty)
     }
+
+    // MARK: Appending
+
+    @Test("the last bytes again bring about the name of a file whose process died before it had one")
+    func repeatedEnd() throws {
+        let key = FileKey(bench.key)
+        let spec = FileSpec(field: "", fileName: "a", mediaType: "", target: .test("a", ifTaken: .replace), total: 10)
+        _ = try bench.intake().perform(.open(NewUpload(key, spec, fields: [], kind: .ranges)))
+        func append(_ text: String, at offset: Int64) throws -> Outcome {
+            let intake = bench.intake()
+            try intake.begin(.append(AppendDestination(key, bytesMax: 100)))
+            try intake.write(Array(text.utf8).span)
+            guard case .held(let held, _, _) = try intake.end(isCutOff: false) else { return .done }
+            return try intake.perform(.append(held, key, offset: offset))
+        }
+        _ = try append("0123", at: 0)
+        let whole = Outcome.received(.committed(FileProgress(spec: spec, prefix: 10), isWhole: true))
+        #expect(try append("456789", at: 4) == whole)
+        #expect(try append("456789", at: 4) == whole)
+        #expect(throws: UploadError.offsetMismatch(committed: 10)) { try append("45678", at: 4) }
+        _ = try bench.intake().perform(.publish(key))
+        #expect(try bench.content("a") == "0123456789")
+    }
 }

@@ -149,13 +149,38 @@ final class TemporaryRoot {
         #expect(try second.claim(10_000))
     }
 
+    @Test("whoever takes over the end of a file last is the only one that writes there")
+    func takeOver() throws {
+        let area = try StagingArea.open(root: root.path)
+        var first = try StagingFile.anonymous(in: area)
+        try first.reserve(total: 4)
+        try first.link(as: "s", in: area)
+        try first.takeOverEnd(total: 4)
+        try first.write(Array("0".utf8).span, at: 0)
+        guard var second = try StagingFile.open("s", in: area), var third = try StagingFile.open("s", in: area) else {
+            Issue.record("the file is there")
+            return
+        }
+        try second.takeOverEnd(total: 4)
+        try third.takeOverEnd(total: 4)
+        for _ in 0..<2 {
+            #expect(throws: StagingError.sealed) { try first.write(Array("X".utf8).span, at: 1) }
+            #expect(throws: StagingError.sealed) { try second.write(Array("Y".utf8).span, at: 1) }
+            #expect(throws: UploadError.superseded) { try second.whileCurrent {} }
+        }
+        try third.write(Array("123".utf8).span, at: 1)
+        try third.whileCurrent {}
+        #expect(try third.trim(to: 4))
+        #expect(try root.contents(".fermata/s") == "0123")
+    }
+
     @Test("what lies behind the end is cut off, what is there stays")
     func trim() throws {
         let area = try StagingArea.open(root: root.path)
         var file = try StagingFile.anonymous(in: area)
         try file.write(Array("012345".utf8).span, at: 0)
-        try file.trim(to: 4)
-        try file.trim(to: 10)
+        #expect(try file.trim(to: 4))
+        #expect(try !file.trim(to: 10))
         try file.link(as: "s", in: area)
         #expect(try root.contents(".fermata/s") == "0123")
     }
