@@ -44,7 +44,8 @@ extension Intake {
                 into: try scratchFile(),
                 base: 0,
                 countMax: countMax,
-                isHashed: true
+                isHashed: true,
+                marking: staging
             )
         }
         throw .superseded

@@ -45,19 +45,23 @@ struct Reception: ~Copyable {
     private(set) var isSealed = false
     private let checksum = Checksum()
     private let md5: MD5?
+    /// The staging file of an upload whose bytes go aside, kept open because that marks it as in use.
+    private let marked: StagingFile?
 
     init(
         _ purpose: Purpose,
         into file: consuming StagingFile,
         base: Int64,
         countMax: Int64,
-        isHashed: Bool = false
+        isHashed: Bool = false,
+        marking marked: consuming StagingFile? = nil
     ) {
         self.purpose = purpose
         self.file = file
         self.base = base
         self.countMax = countMax
         md5 = isHashed ? MD5() : nil
+        self.marked = marked
     }
 
     /// The XXH3-64 of the bytes that were written.

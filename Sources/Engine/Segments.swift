@@ -99,7 +99,8 @@ extension Intake {
         let range = segment.range
         guard let staging = try engine.openForWriting(file, in: area) else { return nil }
         if aside {
-            return Reception(.aside(file), into: try scratchFile(), base: 0, countMax: range.count)
+            let scratch = try scratchFile()
+            return Reception(.aside(file), into: scratch, base: 0, countMax: range.count, marking: staging)
         }
         return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
     }

@@ -440,6 +440,17 @@ private struct Upload {
         #expect(try bench.staged().isEmpty)
     }
 
+    @Test("an expired upload to whose part bytes come in a scratch file is left alone")
+    func liveScratch() throws {
+        let upload = try Upload(bench)
+        try upload.send(1, kilo)
+        let slow = try upload.begin(1, hint: 1000)
+        bench.clock.seconds.withLock { $0 += upload.mount.idleSeconds + 1 }
+        #expect(try bench.engine.sweep().inUse.count == 1)
+        _ = consume slow
+        #expect(try upload.bench.engine.sweep().expired.count == 1)
+    }
+
     @Test("scratch files are known to the sweep")
     func sweep() throws {
         let upload = try Upload(bench)

@@ -1,3 +1,4 @@
+#if DEBUG
 import Foundation
 import Ledger
 import Staging
@@ -129,3 +130,4 @@ struct FaultTests {
         #expect(count > 30)
     }
 }
+#endif
