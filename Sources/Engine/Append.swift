@@ -29,7 +29,9 @@ extension Intake {
             guard var staging = try engine.openForWriting(file, in: area) else { continue }
             // A connection that is dead without anybody having noticed must not keep its client waiting: the request
             // that came last has the end.
-            try staged { () throws(StagingError) in try staging.takeOverEnd(total: file.spec.total) }
+            do { try staging.takeOverEnd(total: file.spec.total) } catch .sealed { continue } catch {
+                throw error.uploadError
+            }
             // Whoever had the end before may have moved it, and may have finished or restarted the file.
             guard let (current, commit) = try engine.ledger.current(file), current.phase == file.phase else { continue }
             return Reception(

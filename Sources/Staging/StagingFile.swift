@@ -5,7 +5,8 @@ public import Uploads
 
 /// One file on its way to its final name.
 ///
-/// 1. Its mode is 0600 as long as it may be written; publishing *seals* it by giving it its final mode.
+/// 1. Its mode is 01600 as long as it may be written; publishing *seals* it by giving it its final mode. The sticky bit,
+///    which means nothing on a file, tells the two apart under every umask.
 /// 2. Each write holds a shared lock for as long as the call takes, never while bytes are awaited, and first looks
 ///    whether the file is sealed or without a name. So a slow or dead client keeps nobody waiting, and after a seal
 ///    no byte changes.
@@ -16,7 +17,7 @@ public import Uploads
 /// 5. An anonymous file has no name and is this request's alone; it is gone when the request is, whatever happens.
 public struct StagingFile: ~Copyable {
     /// The mode of a file that may be written.
-    static let openMode: mode_t = 0o600
+    static let openMode: mode_t = 0o1600
     /// What the locks of writes and of publishing cover: every byte that a file can have.
     private static let bytes = ByteRange.first(1 << 62)
     /// What marks a file in use, behind the places of all claims.
@@ -170,14 +171,17 @@ public struct StagingFile: ~Copyable {
     /// whether it still has the size that its own take-over gave it.
     ///
     /// - Parameter total: how many bytes the file is to have.
+    /// - Throws: `sealed` when the file has been published or removed since it was opened; it stays as it is.
     public mutating func takeOverEnd(total: Int64) throws(StagingError) {
         let file = file
+        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
+        defer {
+            // Should it stay locked, closing the file releases it.
+            try? lock(file, .none, Self.bytes)
+        }
+        fence = nil
+        try requireUnsealed()
         fence = try Errno.wrap("take over staging file") { () throws(Errno) in
-            try lock(file, .exclusive, Self.bytes)
-            defer {
-                // Should it stay locked, closing the file releases it.
-                try? lock(file, .none, Self.bytes)
-            }
             let size = max(Int64(try status(of: file).st_size), total) + 1
             try truncate(file, to: size)
             return size
@@ -246,7 +250,7 @@ public struct StagingFile: ~Copyable {
         let file = file
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
         let size = Int64(status.st_size)
-        guard status.st_nlink > 0, status.st_mode & 0o777 == Self.openMode, fence ?? size == size else {
+        guard status.st_nlink > 0, status.st_mode & 0o7777 == Self.openMode, fence ?? size == size else {
             throw .sealed
         }
     }

@@ -28,6 +28,25 @@ struct OperationTests {
         }
     }
 
+    @Test("under umask 077 finished files are private, and stay as they are when a late client goes on")
+    func strictUmask() throws {
+        let site = try Site(umask: "077")
+        let client = DCloudClient(site: site)
+        let late = client.body([.file(Array("XXXXXXXX".utf8), range: "0-8/10")])
+        let connection = try HTTPConnection(site.port)
+        try connection.sendHead("POST", client.path, client.contentType, length: late.count)
+        try connection.send(late.dropLast(32))
+        usleep(200_000)
+        _ = try client.segment("0-8/10", "01234567")
+        _ = try client.segment("8-10/10", "89").published()
+        try connection.send(late.suffix(32))
+        _ = try connection.receive()
+        let file = site.files.appending(path: "ten.bin").path
+        #expect(FileManager.default.contents(atPath: file) == Data("0123456789".utf8))
+        let attributes = try FileManager.default.attributesOfItem(atPath: file)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+    }
+
     // MARK: Signals
 
     @Test("SIGTERM and SIGINT finish the upload that runs, then exit 0", arguments: [SIGTERM, SIGINT])

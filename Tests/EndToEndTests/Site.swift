@@ -10,6 +10,7 @@ final class Site {
     private let nginx: Process
     private let arguments: [String]
     private let listening: Listening
+    private let umask: String?
 
     /// The directory, which goes with the site or with the attempt to make one, and so does what is mounted in it.
     private final class Folder {
@@ -56,6 +57,7 @@ final class Site {
     ///   - arguments: of the responder; `DIR` likewise.
     ///   - prepare: runs in the site's directory before anything is started.
     ///   - listening: how nginx reaches the responder.
+    ///   - umask: of the responder, in octal digits; that of the tests by default.
     ///   - name: the name of the site's directory; one that is free by default.
     ///   - servers: further servers for nginx's configuration, made in the site's directory.
     init(
@@ -63,6 +65,7 @@ final class Site {
         arguments: [String] = [],
         listening: Listening = .unix,
         prepare: (URL) throws -> Void = { _ in },
+        umask: String? = nil,
         name: String = "fermata-test-" + UUID().uuidString.prefix(8),
         servers: (URL) throws -> String = { _ in "" }
     ) throws {
@@ -72,7 +75,8 @@ final class Site {
         let inDirectory = { (text: String) in text.replacingOccurrences(of: "DIR", with: directory.path) }
         self.arguments = arguments.map(inDirectory)
         self.listening = listening
-        responder = try Self.startResponder(directory, listening, self.arguments)
+        self.umask = umask
+        responder = try Self.startResponder(directory, listening, umask, self.arguments)
         port = try Self.freePort()
         let configuration = directory.appending(path: "fermata")
         try Self.copyConfiguration(to: configuration, upstream: listening.upstream(directory), port)
@@ -141,7 +145,7 @@ final class Site {
 
     /// Starts the responder again after it has ended.
     func restartResponder() throws {
-        responder = try Self.startResponder(directory, listening, arguments)
+        responder = try Self.startResponder(directory, listening, umask, arguments)
         try waitUntilReady()
     }
 
@@ -164,6 +168,7 @@ final class Site {
     private static func startResponder(
         _ directory: URL,
         _ listening: Listening,
+        _ umask: String?,
         _ arguments: [String]
     ) throws -> Process {
         let binary = try #require(
@@ -184,6 +189,10 @@ final class Site {
         case .unix: process.arguments?.append("--listen=unix:\(directory.path)/f.sock")
         case .tcp(let port): process.arguments?.append("--listen=127.0.0.1:\(port)")
         case .inherited: process.standardInput = try listeningSocket(directory.path + "/f.sock")
+        }
+        if let umask, let arguments = process.arguments {
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", #"umask \#(umask) && exec "$0" "$@""#, binary] + arguments
         }
         process.standardError = output
         try process.run()

@@ -57,7 +57,7 @@ final class TemporaryRoot {
         try file.write(Array("def".utf8).span, at: 3)
         try file.write(Array("abc".utf8).span, at: 0)
         #expect(try root.contents(".fermata/s") == "abcdef")
-        #expect(try mode(".fermata/s") == 0o600)
+        #expect(try mode(".fermata/s") == 0o1600)
         guard let second = try StagingFile.open("s", in: area) else {
             Issue.record("the file is there")
             return
@@ -172,6 +172,24 @@ final class TemporaryRoot {
         try third.whileCurrent {}
         #expect(try third.trim(to: 4))
         #expect(try root.contents(".fermata/s") == "0123")
+    }
+
+    @Test("a file that was published since it was opened is not taken over, and stays as it is")
+    func takeOverPublished() throws {
+        let area = try StagingArea.open(root: root.path)
+        var file = try StagingFile.anonymous(in: area)
+        try file.write(Array("0123".utf8).span, at: 0)
+        try file.link(as: "s", in: area)
+        guard var late = try StagingFile.open("s", in: area) else {
+            Issue.record("the file is there")
+            return
+        }
+        try file.lockExclusively()
+        try file.seal()
+        #expect(try file.publish("s", as: path("final"), replacing: false, in: area))
+        _ = consume file
+        #expect(throws: StagingError.sealed) { try late.takeOverEnd(total: 4) }
+        #expect(try root.contents("final") == "0123")
     }
 
     @Test("what lies behind the end is cut off, what is there stays")
