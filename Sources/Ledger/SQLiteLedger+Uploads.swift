@@ -217,7 +217,8 @@ extension Database {
     /// Merges a segment into a file's coverage, which makes the file open.
     fileprivate func add(_ segment: CommittedSegment, to file: StoredFile, _ limits: CommitLimits) throws -> Commit {
         let (id, range) = (file.id, segment.range)
-        if let merge = try insert(range, into: .range, of: id) {
+        let merge = try insert(range, into: .range, of: id)
+        if let merge {
             if merge.removed.isEmpty {
                 try run("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ?", [id])
                 let count: Int = try row("SELECT rangeCount FROM file WHERE id = ?", [id])?[0] ?? 0
@@ -228,12 +229,16 @@ extension Database {
                 try run("UPDATE file SET rangeCount = rangeCount - ? WHERE id = ?", [merge.removed.count - 1, id])
             }
         }
+        var hasCutSegments = false
+        if merge?.removed.contains(where: range.overlaps) ?? true {
+            hasCutSegments = try forgetSegments(under: range, of: id)
+        }
         var segmentCount = 0
         if limits.isDurable {
             _ = try insert(range, into: .synced, of: id)
         } else if !range.isEmpty {
             try run(
-                "INSERT OR REPLACE INTO segment (file, start, \"end\", checksum) VALUES (?, ?, ?, ?)",
+                "INSERT INTO segment (file, start, \"end\", checksum) VALUES (?, ?, ?, ?)",
                 [id, range.offset, range.end, Int64(bitPattern: segment.checksum)]
             )
             let row = try row(
@@ -249,7 +254,29 @@ extension Database {
         return Commit(
             prefix: prefix,
             isWhole: prefix == file.spec.total,
-            needsSync: segmentCount >= CommitLimits.unsyncedSegmentsMax
+            needsSync: hasCutSegments || segmentCount >= CommitLimits.unsyncedSegmentsMax
         )
+    }
+
+    /// Forgets the checksums of segments that lie in a range which was written anew.
+    ///
+    /// - Returns: whether segments lie partly in it. Theirs are not true any more either, but all there is to say which
+    ///   of the bytes beside the range a power cut has taken, until those are synced.
+    private func forgetSegments(under range: ByteRange, of file: Int64) throws -> Bool {
+        let overlapping = try rows(
+            "SELECT start, \"end\" FROM segment WHERE file = ? AND start < ? AND \"end\" > ?",
+            [file, range.end, range.offset]
+        ).compactMap { ByteRange(offset: $0[0], end: $0[1]) }
+        let covered = overlapping.filter { range.offset <= $0.offset && $0.end <= range.end }
+        for segment in covered {
+            try run(
+                "DELETE FROM segment WHERE file = ? AND start = ? AND \"end\" = ?",
+                [file, segment.offset, segment.end]
+            )
+        }
+        if !covered.isEmpty {
+            try run("UPDATE file SET segmentCount = segmentCount - ? WHERE id = ?", [covered.count, file])
+        }
+        return covered.count < overlapping.count
     }
 }

@@ -116,7 +116,7 @@ enum Schema {
                         end INTEGER NOT NULL,
                         PRIMARY KEY (file, start)
                     ) STRICT, WITHOUT ROWID;
-                    -- how many segments have come since the last sync, those with equal ranges counted twice
+                    -- how many segments have come since the last sync
                     ALTER TABLE file ADD COLUMN segmentCount INTEGER NOT NULL DEFAULT 0;
                     """
             )

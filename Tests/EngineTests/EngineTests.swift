@@ -347,6 +347,19 @@ final class Bench: Sendable {
         #expect(try bench.prefix() == 4)
     }
 
+    @Test("bytes that were written over by others are those that were committed")
+    func checkOverwritten() throws {
+        try bench.receive("0123", 0, 4)
+        for (text, start) in [("ab", 1), ("cdef", 2), ("ghijk", 0)] as [(String, Int64)] {
+            try bench.receive(text, start, start + Int64(text.utf8.count))
+            #expect(try check().isEmpty)
+        }
+        #expect(try bench.recover(boot: "another").segmentsLost == 0)
+        try bench.receive("lmnop", 5, 10)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "ghijklmnop")
+    }
+
     @Test("a check finds a lost staging file, an orphan and an unpublished file; a repair settles each")
     func checkNames() throws {
         try bench.receive("0123456789", 0, 10)

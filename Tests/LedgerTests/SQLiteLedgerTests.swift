@@ -51,6 +51,23 @@ import Uploads
         )
     }
 
+    @Test("a segment makes those that it covers forgotten, and asks for a sync when it covers one in part")
+    func overlappingSegments() throws {
+        let file = try ledger.reserve(new()).file
+        for (start, end) in [(1, 3), (3, 4)] as [(Int64, Int64)] {
+            #expect(try !ledger.commit(segment(start, end), to: file, limits: limits()).needsSync)
+        }
+        #expect(try !ledger.commit(segment(0, 5), to: file, limits: limits()).needsSync)
+        #expect(try ledger.unsyncedSegments(of: file) == [segment(0, 5)])
+        #expect(try !ledger.commit(segment(0, 5), to: file, limits: limits()).needsSync)
+        #expect(try !ledger.commit(segment(5, 7), to: file, limits: limits()).needsSync)
+        #expect(try ledger.commit(segment(4, 6), to: file, limits: limits()).needsSync)
+        let all = try ledger.unsyncedSegments(of: file)
+        #expect(try all == [segment(0, 5), segment(4, 6), segment(5, 7)])
+        try ledger.markSynced(all, of: file)
+        #expect(try ledger.unsyncedSegments(of: file).isEmpty)
+    }
+
     @Test("the second to reserve gets the first one's file; another file makes a reserved one give way")
     func reserveTwice() throws {
         let first = try ledger.reserve(new()).file
