@@ -140,5 +140,29 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "Digests", "Dialects", "Engine", "Ledger", "MultipartForm", "Responder", "Uploads",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            path: "Tests/Fuzzing",
+            exclude: ["words.dict"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
     ]
 )
+
+// libFuzzer is there only in a build that Tests/fuzz makes.
+if Context.environment["FERMATA_FUZZ"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzzer",
+            dependencies: ["Fuzzing", "CLibFuzzer"],
+            path: "Tests/Fuzzer",
+            swiftSettings: strict
+        ),
+    ]
+}

@@ -2,7 +2,7 @@ import MultipartForm
 
 /// A JSON value whose members keep their order, as the dialects prescribe one (dialects.md 0.2); Foundation's encoder
 /// does not keep it.
-enum JSON {
+package enum JSON {
     case string(String)
     case integer(Int64)
     /// A number that is no integer of 64 bits, in the spelling that it was read in.
@@ -16,7 +16,7 @@ enum JSON {
     var encoded: [UInt8] { encoded(asHTML: false) }
 
     /// - Parameter asHTML: whether `&` is escaped too, as in a text that is sent as HTML to a hidden frame.
-    func encoded(asHTML: Bool) -> [UInt8] {
+    package func encoded(asHTML: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         write(to: &bytes, asHTML: asHTML)
         return bytes
@@ -88,7 +88,7 @@ extension JSON {
     }
 
     /// A scalar as a form would have it.
-    var fieldValue: String? {
+    package var fieldValue: String? {
         switch self {
         case .string(let text), .number(let text): text
         case .integer(let number): String(number)
@@ -100,7 +100,7 @@ extension JSON {
 
 extension JSON: Equatable {
     /// Objects are equal when they have the same members, in whatever order.
-    static func == (one: JSON, other: JSON) -> Bool {
+    package static func == (one: JSON, other: JSON) -> Bool {
         switch (one, other) {
         case (.string(let one), .string(let other)): one == other
         case (.integer(let one), .integer(let other)): one == other

@@ -2,26 +2,26 @@
 ///
 /// The relaxed literal is JSON and, beyond it: keys that are bare names or decimal digits, strings in single quotes, and a
 /// comma behind the last member. Of members with one name, all are kept in their order; the last counts.
-struct JSONReader {
+package struct JSONReader {
     /// How deep arrays and objects may be nested.
     static let nestingMax = 16
     /// The largest document in bytes.
     static let bytesMax = 1 << 20
 
     /// What is read.
-    enum Syntax {
+    package enum Syntax {
         case strict
         case relaxed
     }
 
     /// Why a text could not be read.
-    enum Failure: Error, Hashable, CustomStringConvertible {
+    package enum Failure: Error, Hashable, CustomStringConvertible {
         /// Something else stands at this byte, counted from 0, than may stand there.
         case syntax(offset: Int)
         /// Arrays and objects are nested too deeply.
         case tooDeep
 
-        var description: String {
+        package var description: String {
             switch self {
             case .syntax(let offset): "it can not be read from byte \(offset) on"
             case .tooDeep: "it is nested more than \(JSONReader.nestingMax) deep"
@@ -34,7 +34,7 @@ struct JSONReader {
     private var offset = 0
 
     /// The one value that a text consists of.
-    static func read(_ bytes: [UInt8], _ syntax: Syntax = .strict) throws(Failure) -> JSON {
+    package static func read(_ bytes: [UInt8], _ syntax: Syntax = .strict) throws(Failure) -> JSON {
         var reader = JSONReader(bytes: bytes, syntax: syntax)
         let value = try reader.value(depth: 0)
         reader.skipSpace()
