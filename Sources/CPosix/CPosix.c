@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,3 +45,14 @@ ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offs
     loff_t source = from_offset, target = to_offset;
     return copy_file_range(from, &source, to, &target, count, 0);
 }
+
+int cposix_stack(void **lowest, size_t *count) {
+    pthread_attr_t attributes;
+    int error = pthread_getattr_np(pthread_self(), &attributes);
+    if (error != 0) return error;
+    error = pthread_attr_getstack(&attributes, lowest, count);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+void cposix_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// A block of memory for the bytes of a body, lent by a pool for as long as a body is read.
@@ -46,15 +47,23 @@ public final class BodyBufferPool: Sendable {
 }
 
 /// Memory that one request at a time writes to: the pool lends it to one `BodyBuffer`, which can not be copied.
+///
+/// It is a mapping of its own. From malloc(3), blocks of this size would come to lie between what many threads allocate
+/// for as long as their requests last, and could not be given back.
 @safe
 final class MemoryBlock: @unchecked Sendable {
     let characters: UnsafeMutableBufferPointer<CChar>
 
     init(count: Int) {
-        unsafe characters = .allocate(capacity: count)
+        let memory = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { fatalError("out of memory") }
+        unsafe characters = UnsafeMutableBufferPointer(
+            start: memory.bindMemory(to: CChar.self, capacity: count),
+            count: count
+        )
     }
 
     deinit {
-        unsafe characters.deallocate()
+        unsafe munmap(characters.baseAddress, characters.count)
     }
 }

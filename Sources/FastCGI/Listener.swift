@@ -81,14 +81,14 @@ public struct Listener: ~Copyable {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { field in unsafe field.copyBytes(from: path.utf8) }
-        let mask = umask(0o777)
+        // Linux makes the file with the permissions of the socket; the umask of a process is not one thread's to change.
+        fchmod(descriptor, 0)
         let bound = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
         let bindError = errno
-        umask(mask)
         guard bound == 0 else {
             close(descriptor)
             throw Failure(description: "unix socket \(path): \(Errno(rawValue: bindError))")

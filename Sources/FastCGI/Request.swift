@@ -20,10 +20,12 @@ public struct Request: ~Copyable {
     public static let parameterBytesMax = 256 << 10
 
     /// The parameters that the web server set (`NAME`), and those that the client's header fields became (`HTTP_NAME`).
-    private let parameters: [String: String]
+    private var parameters: [String: String]
     /// False when the parameters exceed their limits; none is kept then.
     public let areParametersComplete: Bool
     private let connection: UnsafeMutablePointer<FCGX_Request>
+    /// The length of the body (RFC 3875 4.1.2).
+    public let contentLength: ContentLength
     private var received: Int64 = 0
     private var isBodyRead = false
 
@@ -32,7 +34,11 @@ public struct Request: ~Copyable {
         let parameters = unsafe Self.copyParameters(connection.pointee.envp)
         self.parameters = parameters ?? [:]
         areParametersComplete = parameters != nil
+        contentLength = ContentLength(parameters?["CONTENT_LENGTH"])
     }
+
+    /// Forgets the parameters once they have been read, as the body may take long.
+    public mutating func forgetParameters() { parameters = [:] }
 
     deinit {
         if !isBodyRead { unsafe connection.pointee.keepConnection = 0 }
@@ -98,15 +104,15 @@ public struct Request: ~Copyable {
         case unknown
         /// Not a number.
         case malformed
-    }
 
-    /// The length of the body (RFC 3875 4.1.2).
-    public var contentLength: ContentLength {
-        guard let text = parameters["CONTENT_LENGTH"], !text.isEmpty else { return .unknown }
-        guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-            let length = Int64(text)
-        else { return .malformed }
-        return .known(length)
+        fileprivate init(_ text: String?) {
+            guard let text, !text.isEmpty else {
+                self = .unknown
+                return
+            }
+            let isNumber = text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            self = isNumber ? Int64(text).map { .known($0) } ?? .malformed : .malformed
+        }
     }
 
     // MARK: The body
@@ -121,21 +127,85 @@ public struct Request: ~Copyable {
         case cutOff(Int)
     }
 
-    /// Reads the next bytes of the body; waits until the buffer is full or the body ends.
+    /// The header of a record (FastCGI 1.0, 3.3).
+    private static let recordHeaderBytes = 8
+    /// From how many bytes on more are likely to follow soon, and are waited for.
+    private static let gatherBytesMin = 16 << 10
+    /// How long they are waited for, in milliseconds.
+    private static let gatherMilliseconds: CInt = 10
+
+    /// After how many milliseconds without a byte a client is a slow one, for which no more memory is held than needed.
+    private static let slowMilliseconds: CInt = 50
+
+    /// Waits until bytes of the body are there, or its end is.
+    public mutating func awaitBody() {
+        if readyCount > 0 { return }
+        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
+        if unsafe poll(&entry, 1, Self.slowMilliseconds) == 0 { WorkerStack.releaseUnused() }
+        let stream = unsafe connection.pointee.in
+        let byte = unsafe FCGX_GetChar(stream)
+        if byte != EOF { unsafe FCGX_UnGetChar(byte, stream) }
+    }
+
+    /// Reads the next bytes of the body, at least one of them unless the body ends; waits until the buffer is full or no
+    /// more bytes come for a while.
     public mutating func read(into buffer: borrowing BodyBuffer) -> Block {
-        let wanted = BodyBufferPool.bufferBytes
-        let count = unsafe Int(
-            FCGX_GetStr(buffer.block.characters.baseAddress, CInt(wanted), connection.pointee.in)
-        )
+        var count = 0
+        var isFirst = true
+        while count < BodyBufferPool.bufferBytes {
+            let ready = isFirst ? max(readyCount, 1) : readyCount(after: count)
+            isFirst = false
+            if ready == 0 { break }
+            let wanted = min(ready, BodyBufferPool.bufferBytes - count)
+            let read = unsafe Int(
+                FCGX_GetStr(
+                    buffer.block.characters.baseAddress?.advanced(by: count),
+                    CInt(wanted),
+                    connection.pointee.in
+                )
+            )
+            count += read
+            if read < wanted { return end(count) }
+        }
         received += Int64(count)
-        if count == wanted { return .bytes(count) }
+        return .bytes(count)
+    }
+
+    /// What a short read came to: the end of the body or of the connection; only the stream's error tells which.
+    private mutating func end(_ count: Int) -> Block {
+        received += Int64(count)
         isBodyRead = true
-        // A short read is the end of the body or of the connection; only the stream's error tells which.
         guard unsafe FCGX_GetError(connection.pointee.in) == 0 else { return .cutOff(count) }
         switch contentLength {
         case .known(let length): return received == length ? .last(count) : .cutOff(count)
         case .unknown, .malformed: return .last(count)
         }
+    }
+
+    /// How many bytes can be read without waiting, after some have been; 0 when these are to be handed on.
+    ///
+    /// A client that has sent little at once is a slow one: it is not waited for with a buffer in hand.
+    private func readyCount(after count: Int) -> Int {
+        let ready = readyCount
+        if ready > 0 || count < Self.gatherBytesMin { return ready }
+        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, Self.gatherMilliseconds) == 0 ? 0 : max(readyCount, 1)
+    }
+
+    /// How many bytes of the body can be read without waiting, as far as can be told.
+    private var readyCount: Int {
+        guard let stream = unsafe connection.pointee.in else { return 0 }
+        let inRecord = unsafe stream.pointee.stop - stream.pointee.rdNext
+        if inRecord > 0 { return inRecord }
+        let buffered = unsafe fermata_buffered_count(stream)
+        // Where libfcgi can not be looked into, reading waits for a full buffer.
+        guard buffered > Int.min else { return BodyBufferPool.bufferBytes }
+        // A whole header: its content comes with it, or it is the end.
+        if buffered >= Self.recordHeaderBytes { return 1 }
+        var queued: CInt = 0
+        guard unsafe ioctl(connection.pointee.ipcFd, UInt(FIONREAD), &queued) == 0, queued > 0 else { return 0 }
+        // Some of it is headers: 8 bytes for each record, which web servers make of 4 KiB and more.
+        return max(1, Int(queued) - Int(queued) / 256 - 32)
     }
 
     // MARK: The answer

@@ -33,6 +33,19 @@ public enum Signals {
         unsafe sigaction(SIGUSR1, &action, nil)
     }
 
+    /// Keeps `wakeUp` from the calling thread until `allowWakeUp`: what it waits for meanwhile is not to be cut short.
+    static func holdWakeUp() { mask(SIG_BLOCK) }
+
+    /// Lets `wakeUp` reach the calling thread, also one that came meanwhile.
+    static func allowWakeUp() { mask(SIG_UNBLOCK) }
+
+    private static func mask(_ how: CInt) {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        unsafe sigaddset(&set, wakeUp)
+        unsafe pthread_sigmask(how, &set, nil)
+    }
+
     private static var termination: sigset_t {
         var set = sigset_t()
         unsafe sigemptyset(&set)

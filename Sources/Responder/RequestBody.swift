@@ -1,17 +1,19 @@
 import FastCGI
 import HTTPTypes
 
-/// A request with the buffer that its body is read into.
+/// The body of a request; a buffer is lent only while bytes are there, so a slow client holds none.
 struct RequestBody: Body, ~Copyable {
     private var request: Request
-    private let buffer: BodyBuffer
+    private let buffers: BodyBufferPool
 
-    init(_ request: consuming Request, _ buffer: consuming BodyBuffer) {
+    init(_ request: consuming Request, _ buffers: BodyBufferPool) {
         self.request = request
-        self.buffer = buffer
+        self.buffers = buffers
     }
 
     mutating func next(_ consume: (Span<UInt8>) -> Void) -> BodyProgress {
+        request.awaitBody()
+        let buffer = buffers.lend()
         switch request.read(into: buffer) {
         case .bytes(let count):
             buffer.withBytes(count, consume)

@@ -23,6 +23,7 @@ public struct Responder: Sendable {
     /// Sees one request through.
     public func respond(to request: consuming Request) {
         let start = ContinuousClock.now
+        var request = request
         let parameters: MountParameters
         let head: RequestHead
         do throws(MountError) {
@@ -33,12 +34,13 @@ public struct Responder: Sendable {
             head = try Self.head(request)
         } catch {
             logger.error("mount can not be served", metadata: ["reason": "\(error)"])
-            var body = BodyReader(RequestBody(request, buffers.lend()))
+            var body = BodyReader(RequestBody(request, buffers))
             _ = body.drain()
             _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
             return
         }
-        var body = BodyReader(RequestBody(request, buffers.lend()))
+        request.forgetParameters()
+        var body = BodyReader(RequestBody(request, buffers))
         let answer = handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
         let count = body.count
         let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)

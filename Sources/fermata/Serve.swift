@@ -38,8 +38,8 @@ struct Serve: ParsableCommand {
 
     @OptionGroup var stateDirectory: StateDirectory
 
-    @Option(help: "Number of requests that can be received at the same time, 1-\(WorkerPool.workersMax).")
-    var workers = 64
+    @Option(help: "How many requests can be received at the same time, 1-\(WorkerPool.workersMax).")
+    var workers = 1024
 
     @Option(help: ArgumentHelp("What the paths of published files are prefixed with in answers.", valueName: "url"))
     var publicURL = ""
@@ -105,6 +105,13 @@ struct Serve: ParsableCommand {
             publicURL: publicURL,
             signingKey: try signingKey()
         )
+        let requestsMax = OpenFiles.raiseLimit()
+        if requestsMax < workers {
+            logger.warning(
+                "too few open files allowed for so many workers: raise ulimit -n, or LimitNOFILE of the service",
+                metadata: ["workers": "\(workers)", "enough_for": "\(requestsMax)"]
+            )
+        }
         let responder = Responder(engine, settings: settings, logger: logger)
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)

@@ -58,6 +58,7 @@ final class Site {
     ///   - prepare: runs in the site's directory before anything is started.
     ///   - listening: how nginx reaches the responder.
     ///   - umask: of the responder, in octal digits; that of the tests by default.
+    ///   - connections: how many connections nginx may have, to clients and to the responder.
     ///   - name: the name of the site's directory; one that is free by default.
     ///   - servers: further servers for nginx's configuration, made in the site's directory.
     init(
@@ -66,6 +67,7 @@ final class Site {
         listening: Listening = .unix,
         prepare: (URL) throws -> Void = { _ in },
         umask: String? = nil,
+        connections: Int = 512,
         name: String = "fermata-test-" + UUID().uuidString.prefix(8),
         servers: (URL) throws -> String = { _ in "" }
     ) throws {
@@ -105,7 +107,8 @@ final class Site {
         let main = """
             \(geteuid() == 0 ? "user root;" : "")
             daemon off; worker_processes 1; pid \(directory.path)/nginx.pid; error_log \(directory.path)/nginx.log;
-            events { worker_connections 512; }
+            worker_rlimit_nofile \(connections + 64);
+            events { worker_connections \(connections); }
             http {
                 access_log off; keepalive_requests 1000000;
                 client_body_temp_path \(directory.path)/t1; fastcgi_temp_path \(directory.path)/t2;
@@ -150,12 +153,17 @@ final class Site {
     }
 
     /// The largest resident set of the responder so far, in bytes.
-    func responderPeakBytes() throws -> Int {
+    func responderPeakBytes() throws -> Int { try responderBytes("VmHWM") }
+
+    /// The resident set of the responder, in bytes.
+    func responderBytes() throws -> Int { try responderBytes("VmRSS") }
+
+    private func responderBytes(_ name: String) throws -> Int {
         let status = try String(
             contentsOfFile: "/proc/\(responder.processIdentifier)/status",
             encoding: .utf8
         )
-        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix(name + ":") })
         let kibibytes = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
         return kibibytes * 1024
     }

@@ -22,9 +22,11 @@ final class FastCGIClient {
 
     deinit { close(descriptor) }
 
-    /// One record of request 1.
+    /// One record of request 1, padded to a multiple of 8 bytes as nginx does it.
     static func record(type: UInt8, _ content: [UInt8]) -> [UInt8] {
-        [1, type, 0, 1, UInt8(content.count >> 8), UInt8(content.count & 255), 0, 0] + content
+        let padding = [UInt8](repeating: 0, count: (8 - content.count % 8) % 8)
+        let length = [UInt8(content.count >> 8), UInt8(content.count & 255), UInt8(padding.count), 0]
+        return [1, type, 0, 1] + length + content + padding
     }
 
     /// True once the responder has closed the connection.

@@ -49,6 +49,10 @@ final class Server: Sendable {
                 buffer.withBytes(count) { span in
                     for index in span.indices { seen.body.append(span[index]) }
                 }
+                if let id = request.parameter("TEST_BLOCKS") {
+                    let body = seen
+                    self.seen.withLock { $0["\(id) \(body.body.count)"] = body }
+                }
                 if ends { break reading }
             }
             let id = request.parameter("TEST_ID") ?? ""
@@ -178,6 +182,23 @@ struct FastCGITests {
         client.body([])
         _ = try client.receive()
         #expect(try server.seen(id).body == body)
+    }
+
+    @Test("bytes are handed on while the client pauses, wherever it does", arguments: [1, 4000, 8160, 9000, 200_000])
+    func pauses(count: Int) throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["TEST_BLOCKS": id]))
+        for sent in 1...3 {
+            var rest = count
+            while rest > 0 {
+                client.body([UInt8](repeating: UInt8(sent), count: min(rest, 60_000)))
+                rest -= min(rest, 60_000)
+            }
+            #expect(try server.seen("\(id) \(sent * count)").body.last == UInt8(sent))
+        }
+        client.body([])
+        _ = try client.receive()
+        #expect(try server.seen(id).body.count == 3 * count)
     }
 
     @Test("a connection can carry one request after the other")

@@ -1,4 +1,4 @@
-/* Linux calls that Swift cannot import: hidden behind _GNU_SOURCE, variadic, or made of macros.
+/* Linux and glibc calls that Swift cannot import: hidden behind _GNU_SOURCE, variadic, or made of macros.
  * Each function is the call it is named after, with the arguments that Fermata uses; errors are in errno. */
 #ifndef CPOSIX_H
 #define CPOSIX_H
@@ -20,5 +20,9 @@ int cposix_open_beneath(int directory, const char *path, int flags);
 int cposix_allocate(int file, int64_t offset, int64_t count);
 /* copy_file_range(2) between explicit offsets. */
 ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
+/* pthread_getattr_np(3): where the stack of the calling thread lies. 0, or an error number. */
+int cposix_stack(void **lowest, size_t *count);
+/* mallopt(3), M_ARENA_MAX: how many arenas malloc(3) makes at most. */
+void cposix_limit_arenas(int count);
 
 #endif

@@ -1,0 +1,22 @@
+import Glibc
+
+/// How many files the process may have open.
+enum OpenFiles {
+    /// How many a request may need: its connection, a root with its staging folder, a staging and a scratch file, and the
+    /// folders on the way to a final name.
+    private static let perRequest = 8
+    /// How many the process needs besides: the ledger's connections, the log, the socket.
+    private static let besides = 64
+
+    /// Raises the limit as far as the process may.
+    ///
+    /// - Returns: how many requests can run at the same time under it.
+    static func raiseLimit() -> Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        limit.rlim_cur = limit.rlim_max
+        unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return max(0, Int(clamping: limit.rlim_cur) - besides) / perRequest
+    }
+}
