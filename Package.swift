@@ -61,7 +61,10 @@ let package = Package(
         ),
         .target(
             name: "Ledger",
-            dependencies: ["Uploads", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Uploads", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: memorySafe
         ),
         .target(

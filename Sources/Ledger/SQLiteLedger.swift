@@ -1,4 +1,6 @@
 import GRDB
+import Glibc
+import SystemPackage
 import Uploads
 
 /// The ledger in an SQLite database in WAL mode, which several processes may have open.
@@ -19,6 +21,18 @@ public struct SQLiteLedger: Ledger {
         configuration.busyMode = .timeout(Self.busySecondsMax)
         configuration.label = "fermata-ledger"
         configuration.maximumReaderCount = 8
+        // Of processes that start at once on a new directory, one makes the ledger while the others wait: a switch to WAL
+        // fails at once when another is making it, and a migration that two begin fails for the second.
+        let directory = try FileDescriptor.open(
+            FilePath(stateDirectory),
+            .readOnly,
+            options: [.directory, .closeOnExec]
+        )
+        defer {
+            // With its descriptor the lock goes.
+            try? directory.close()
+        }
+        guard flock(directory.rawValue, LOCK_EX) == 0 else { throw Errno(rawValue: errno) }
         pool = try DatabasePool(path: stateDirectory + "/" + Self.fileName, configuration: configuration)
         try Schema.migrator.migrate(pool)
     }

@@ -14,8 +14,11 @@ struct ManyProcessesTests {
         private var running: [Process] = []
         private(set) var killed = 0
 
-        init(_ site: Site) throws {
-            directory = site.directory.path
+        convenience init(_ site: Site) throws { try self.init(in: site.directory.path) }
+
+        /// - Parameter directory: where their sockets are, and their state.
+        init(in directory: String) throws {
+            self.directory = directory
             for index in 0..<ManyProcessesTests.processes { running.append(try start(index)) }
             for index in 0..<ManyProcessesTests.processes { waitForSocket(index) }
         }
@@ -39,6 +42,9 @@ struct ManyProcessesTests {
             try process.run()
             return process
         }
+
+        /// Whether all of them still run.
+        var isComplete: Bool { running.allSatisfy(\.isRunning) }
 
         private func waitForSocket(_ index: Int) {
             for _ in 0..<200 where !FileManager.default.fileExists(atPath: "\(directory)/p\(index).sock") {
@@ -115,6 +121,18 @@ struct ManyProcessesTests {
         }
         Issue.record("not in 100 tries: \(last?.body ?? "")")
         throw HTTPConnection.Failure(what: "insist")
+    }
+
+    @Test("processes that start at once on a new directory make one ledger")
+    func newDirectory() throws {
+        for _ in 0..<10 {
+            let directory = URL(fileURLWithPath: "/tmp/fermata-many-" + UUID().uuidString)
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            let fleet = try Fleet(in: directory.path)
+            #expect(fleet.isComplete)
+            _ = consume fleet
+            try FileManager.default.removeItem(at: directory)
+        }
     }
 
     @Test("uploads of all dialects spread over four processes, of which one is killed every 50 ms, are all whole")
