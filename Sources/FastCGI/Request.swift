@@ -27,6 +27,7 @@ public struct Request: ~Copyable {
     /// The length of the body (RFC 3875 4.1.2).
     public let contentLength: ContentLength
     private var received: Int64 = 0
+    private var slowWaits = 0
     private var isBodyRead = false
 
     init(_ connection: UnsafeMutablePointer<FCGX_Request>) {
@@ -138,13 +139,39 @@ public struct Request: ~Copyable {
     private static let slowMilliseconds: CInt = 50
 
     /// Waits until bytes of the body are there, or its end is.
-    public mutating func awaitBody() {
-        if readyCount > 0 { return }
-        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
-        if unsafe poll(&entry, 1, Self.slowMilliseconds) == 0 { WorkerStack.releaseUnused() }
+    ///
+    /// - Returns: true when they are few and no more follow at once, so that `withFewBytes` can hand them on.
+    public mutating func awaitBody() -> Bool {
         let stream = unsafe connection.pointee.in
+        if readyCount == 0 { awaitSlowly() }
         let byte = unsafe FCGX_GetChar(stream)
-        if byte != EOF { unsafe FCGX_UnGetChar(byte, stream) }
+        guard byte != EOF else { return false }
+        unsafe FCGX_UnGetChar(byte, stream)
+        return readyBehindCount == 0
+    }
+
+    /// Hands the bytes that libfcgi holds to a function, where they are.
+    public mutating func withFewBytes<Value>(_ body: (Span<UInt8>) -> Value) -> Value {
+        let count = inRecordCount
+        guard let stream = unsafe connection.pointee.in else { preconditionFailure("a request has a body") }
+        let value = unsafe body(UnsafeBufferPointer(start: stream.pointee.rdNext, count: count).span)
+        unsafe stream.pointee.rdNext += count
+        received += Int64(count)
+        return value
+    }
+
+    /// Waits for a byte; does so with less memory at the 1st, 2nd, 4th, 8th ... time that it takes long, as what a slow
+    /// client begins with goes deeper than what follows.
+    private mutating func awaitSlowly() {
+        guard slowWaits & (slowWaits - 1) == 0 || slowWaits == 0 else {
+            slowWaits += 1
+            return
+        }
+        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
+        if unsafe poll(&entry, 1, Self.slowMilliseconds) == 0 {
+            WorkerStack.releaseUnused()
+            slowWaits += 1
+        }
     }
 
     /// Reads the next bytes of the body, at least one of them unless the body ends; waits until the buffer is full or no
@@ -194,9 +221,19 @@ public struct Request: ~Copyable {
 
     /// How many bytes of the body can be read without waiting, as far as can be told.
     private var readyCount: Int {
+        let count = inRecordCount
+        return count > 0 ? count : readyBehindCount
+    }
+
+    /// How many bytes are left of what libfcgi holds of the current record.
+    private var inRecordCount: Int {
         guard let stream = unsafe connection.pointee.in else { return 0 }
-        let inRecord = unsafe stream.pointee.stop - stream.pointee.rdNext
-        if inRecord > 0 { return inRecord }
+        return unsafe stream.pointee.stop - stream.pointee.rdNext
+    }
+
+    /// How many bytes can be read without waiting behind those that libfcgi holds of the current record.
+    private var readyBehindCount: Int {
+        guard let stream = unsafe connection.pointee.in else { return 0 }
         let buffered = unsafe fermata_buffered_count(stream)
         // Where libfcgi can not be looked into, reading waits for a full buffer.
         guard buffered > Int.min else { return BodyBufferPool.bufferBytes }

@@ -12,7 +12,10 @@ struct RequestBody: Body, ~Copyable {
     }
 
     mutating func next(_ consume: (Span<UInt8>) -> Void) -> BodyProgress {
-        request.awaitBody()
+        if request.awaitBody() {
+            request.withFewBytes(consume)
+            return .more
+        }
         let buffer = buffers.lend()
         switch request.read(into: buffer) {
         case .bytes(let count):

@@ -2,9 +2,9 @@ import Glibc
 
 /// How many files the process may have open.
 enum OpenFiles {
-    /// How many a request may need: its connection, a root with its staging folder, a staging and a scratch file, and the
-    /// folders on the way to a final name.
-    private static let perRequest = 8
+    /// How many a request needs: its connection, its staging file, and now and then a folder or a scratch file
+    /// more.
+    private static let perRequest = 4
     /// How many the process needs besides: the ledger's connections, the log, the socket.
     private static let besides = 64
 

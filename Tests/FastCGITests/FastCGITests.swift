@@ -35,19 +35,24 @@ final class Server: Sendable {
                 user: request.parameter("REMOTE_USER"),
                 areParametersComplete: request.areParametersComplete
             )
-            let buffer = buffers.lend()
             reading: while request.parameter("TEST_UNREAD") == nil {
-                let block = request.read(into: buffer)
-                let (count, ends): (Int, Bool)
-                switch block {
-                case .bytes(let bytes): (count, ends) = (bytes, false)
-                case .last(let bytes): (count, ends) = (bytes, true)
-                case .cutOff(let bytes):
-                    (count, ends) = (bytes, true)
-                    seen.isCutOff = true
-                }
-                buffer.withBytes(count) { span in
+                var ends = false
+                let append = { (span: Span<UInt8>) in
                     for index in span.indices { seen.body.append(span[index]) }
+                }
+                if request.awaitBody() {
+                    request.withFewBytes(append)
+                } else {
+                    let buffer = buffers.lend()
+                    switch request.read(into: buffer) {
+                    case .bytes(let count): buffer.withBytes(count, append)
+                    case .last(let count):
+                        buffer.withBytes(count, append)
+                        ends = true
+                    case .cutOff(let count):
+                        buffer.withBytes(count, append)
+                        (ends, seen.isCutOff) = (true, true)
+                    }
                 }
                 if let id = request.parameter("TEST_BLOCKS") {
                     let body = seen
