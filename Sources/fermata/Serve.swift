@@ -74,6 +74,7 @@ struct Serve: ParsableCommand {
     }
 
     func run() throws {
+        ThreadCaches.disable()
         Signals.blockTermination()
         let logger = Logger(label: "fermata") { _ in LogfmtHandler(level: logLevel) }
         let state = stateDirectory.state
