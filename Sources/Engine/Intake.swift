@@ -13,13 +13,15 @@ public final class Intake {
     let mount: Mount
     private var part: Part?
     private var held: [HeldContent?] = []
+    /// Whether further bytes of the part come for nothing: there are too many already, or others have finished the file.
+    public private(set) var isSated = false
 
     /// A part whose bytes are coming in.
     private enum Part: ~Copyable {
         case held(Reception)
         case segment(Segment, Reception)
-        /// The file is published and has these bytes.
-        case acknowledged(StoredFile)
+        /// The file is published and has these bytes, of which so many are still to come.
+        case acknowledged(StoredFile, rest: Int64)
     }
 
     /// The intake of one request on a mount.
@@ -33,6 +35,7 @@ public final class Intake {
     /// Makes ready for the bytes of a part.
     public func begin(_ destination: Destination) throws(UploadError) {
         part = nil
+        isSated = false
         switch destination {
         case .whole(let bytesMax, let isHashed):
             let file = try scratchFile()
@@ -47,7 +50,7 @@ public final class Intake {
             let segment = Segment(key: key, spec: spec, range: range)
             switch try admit(segment) {
             case .receive(let reception): part = .segment(segment, reception)
-            case .acknowledge(let file): part = .acknowledged(file)
+            case .acknowledge(let file): part = .acknowledged(file, rest: range.count)
             }
         }
     }
@@ -58,11 +61,15 @@ public final class Intake {
         case .held(var reception):
             if reception.outgrowsSlot(by: bytes.count) { try reception.moveAside(to: scratchFile()) }
             try reception.write(bytes)
+            isSated = reception.isSated
             part = .held(reception)
         case .segment(let segment, var reception):
             try reception.write(bytes)
+            isSated = reception.isSated
             part = .segment(segment, reception)
-        case .acknowledged(let file): part = .acknowledged(file)
+        case .acknowledged(let file, let rest):
+            isSated = rest < bytes.count
+            part = .acknowledged(file, rest: rest - Int64(bytes.count))
         case nil: preconditionFailure("bytes before a part was begun")
         }
     }
@@ -80,7 +87,7 @@ public final class Intake {
             if !keepsPrefix, !reception.isSealed { try reception.fit(segment) }
             let checksum = reception.checksumValue
             return try commit(reception, of: segment, checksum: checksum)
-        case .acknowledged(let file):
+        case .acknowledged(let file, _):
             return Receipt.committed(file.finishedProgress, isWhole: true)
         case nil: preconditionFailure("the end of a part that was not begun")
         }

@@ -67,9 +67,12 @@ struct Reception: ~Copyable {
     /// The XXH3-64 of the bytes that were written.
     var checksumValue: UInt64 { checksum.value }
 
+    /// Whether further bytes come for nothing.
+    var isSated: Bool { isTooLong || isSealed }
+
     /// Writes the next bytes; those for which there is no room are counted and let pass.
     mutating func write(_ bytes: Span<UInt8>) throws(UploadError) {
-        if isTooLong || isSealed { return }
+        if isSated { return }
         let fitting = Int(min(Int64(bytes.count), countMax - count))
         if fitting > 0 {
             try append(bytes.extracting(0..<fitting))

@@ -16,12 +16,14 @@ public enum MultipartError: Error, Hashable, Sendable {
     case fieldTooLarge(max: Int)
     /// The values of all fields have more than `max` bytes together.
     case fieldsTooLarge(max: Int)
+    /// More than `max` bytes are of no file and no field.
+    case tooMuchBesides(max: Int64)
 
     /// True when the form may be well-formed but is larger than a limit allows.
     public var isLimit: Bool {
         switch self {
         case .boundaryMissing, .boundaryTooLong, .noDelimiter, .truncated: false
-        case .tooManyParts, .partHeaderTooLarge, .fieldTooLarge, .fieldsTooLarge: true
+        case .tooManyParts, .partHeaderTooLarge, .fieldTooLarge, .fieldsTooLarge, .tooMuchBesides: true
         }
     }
 }
@@ -37,6 +39,7 @@ extension MultipartError: CustomStringConvertible {
         case .tooManyParts(let max): "a form may have at most \(max) parts"
         case .partHeaderTooLarge(let max): "the headers of a part may have at most \(max) bytes"
         case .fieldTooLarge(let max): "a field may have at most \(max) bytes"
+        case .tooMuchBesides(let max): "a form may have at most \(max) bytes besides its files and fields"
         case .fieldsTooLarge(let max): "all fields together may have at most \(max) bytes"
         }
     }

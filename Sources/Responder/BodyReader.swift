@@ -9,11 +9,15 @@ import Uploads
 /// while they are sending (dialects.md 0.10).
 struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     private var source: Source
+    private let drainBytesMax: Int64
     /// How many bytes have been read.
     private(set) var count: Int64 = 0
 
-    init(_ source: consuming Source) {
+    /// - Parameter drainBytesMax: how much of the body is read for nothing; a client that sends more finds its
+    ///   connection closed.
+    init(_ source: consuming Source, drainBytesMax: Int64) {
         self.source = source
+        self.drainBytesMax = drainBytesMax
     }
 
     /// The body, as far as it has been read.
@@ -36,6 +40,10 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
         while true {
             let progress = next { span in
                 do throws(MultipartError) { try parser.parse(span, &reader) } catch { failure = error }
+            }
+            if count - reader.usedCount > drainBytesMax {
+                reader.bodyCutOff()
+                return .malformed(.tooMuchBesides(max: drainBytesMax))
             }
             if let failure = failure ?? reader.failure {
                 reader.bodyCutOff()
@@ -102,7 +110,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
             let progress = next { span in
                 do throws(UploadError) { try intake.write(span) } catch { failure = error }
             }
-            if progress == .more, failure == nil { continue }
+            if progress == .more, failure == nil, !intake.isSated { continue }
             let isWhole = rest(after: progress)
             do throws(UploadError) {
                 if let failure { throw failure }
@@ -138,7 +146,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
 
     /// Reads to the end, for nothing; false when the body was cut off.
     mutating func drain() -> Bool {
-        let end = count + BodyLimits.drainBytesMax
+        let end = count + drainBytesMax
         while count < end {
             switch next() {
             case .more: continue
@@ -157,10 +165,4 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
         case .cutOff: false
         }
     }
-}
-
-/// Bounds on bodies.
-enum BodyLimits {
-    /// How much of a body is read for nothing, in bytes; a client that sends more finds its connection closed.
-    static let drainBytesMax: Int64 = 4 << 30
 }

@@ -8,6 +8,8 @@ struct FormReader: PartConsumer, ~Copyable {
     var exchange: any Exchange
     let intake: Intake
     private(set) var failure: MultipartError?
+    /// How many bytes were of use to a file.
+    private(set) var usedCount: Int64 = 0
     private var part = Part.none
     private var collector = FieldCollector()
 
@@ -48,7 +50,12 @@ struct FormReader: PartConsumer, ~Copyable {
     mutating func partBytes(_ bytes: Span<UInt8>) {
         switch part {
         case .file:
-            do throws(UploadError) { try intake.write(bytes) } catch { refuse(error) }
+            do throws(UploadError) {
+                try intake.write(bytes)
+                if !intake.isSated { usedCount += Int64(bytes.count) }
+            } catch {
+                refuse(error)
+            }
         case .field:
             do throws(MultipartError) { try collector.append(bytes) } catch {
                 failure = failure ?? error

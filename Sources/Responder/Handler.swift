@@ -7,15 +7,22 @@ public import Uploads
 /// Handles requests wherever they come from: from the body through parser, dialect and engine to the answer, on the
 /// thread that calls it.
 public struct Handler: Sendable {
+    /// How much of a body is read for nothing by default: 4 GiB.
+    public static let defaultDrainBytesMax: Int64 = 4 << 30
+
     private let engine: Engine
     private let signingKey: SigningKey
+    let drainBytesMax: Int64
 
     /// A handler on an engine.
     ///
-    /// - Parameter signingKey: signs the URLs that authorise themselves.
-    public init(_ engine: Engine, signingKey: SigningKey) {
+    /// - Parameters:
+    ///   - signingKey: signs the URLs that authorise themselves.
+    ///   - drainBytesMax: how much of a body that is refused is read, so that its client sees the answer.
+    public init(_ engine: Engine, signingKey: SigningKey, drainBytesMax: Int64 = Self.defaultDrainBytesMax) {
         self.engine = engine
         self.signingKey = signingKey
+        self.drainBytesMax = drainBytesMax
     }
 
     /// Sees one request through.
@@ -25,7 +32,7 @@ public struct Handler: Sendable {
         on mount: Mount,
         body: consuming some Body & ~Copyable
     ) -> Answer {
-        var reader = BodyReader(body)
+        var reader = BodyReader(body, drainBytesMax: drainBytesMax)
         return answer(head, in: dialect, on: mount, &reader)
     }
 

@@ -34,13 +34,13 @@ public struct Responder: Sendable {
             head = try Self.head(request)
         } catch {
             logger.error("mount can not be served", metadata: ["reason": "\(error)"])
-            var body = BodyReader(RequestBody(request, buffers))
+            var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
             _ = body.drain()
             _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
             return
         }
         request.forgetParameters()
-        var body = BodyReader(RequestBody(request, buffers))
+        var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         let answer = handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
         let count = body.count
         let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)

@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Synchronization
 import SystemPackage
 import Testing
 import Uploads
@@ -243,6 +244,39 @@ final class TemporaryRoot {
             #expect(try file.publish("s" + name, as: path(name), replacing: true, in: area))
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: root.path + "/real").isEmpty)
+    }
+
+    @Test("a folder that becomes a link at any moment leads nothing out of the root")
+    func linkRace() throws {
+        let outside = root.path + "/outside"
+        try FileManager.default.createDirectory(atPath: outside, withIntermediateDirectories: false)
+        let area = try StagingArea.open(root: root.path)
+        let isDone = Atomic<Bool>(false)
+        let folder = root.path + "/sub"
+        let aside = root.path + "/aside"
+        try FileManager.default.createSymbolicLink(atPath: aside, withDestinationPath: outside)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        // renameat2(2) with RENAME_EXCHANGE; the headers hide it behind _GNU_SOURCE.
+        typealias Rename = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
+        let exchange = unsafeBitCast(try #require(dlsym(nil, "renameat2")), to: Rename.self)
+        let swapper = Thread {
+            // The folder and the link change places in one step.
+            while !isDone.load(ordering: .relaxed) {
+                _ = exchange(AT_FDCWD, folder, AT_FDCWD, aside, 2)
+            }
+        }
+        swapper.start()
+        var (published, refused) = (0, 0)
+        for index in 0..<2000 {
+            let file = try StagingFile.anonymous(in: area)
+            try file.seal()
+            do {
+                if try file.publishAnonymous(as: path("sub/a/\(index)"), in: area) { published += 1 }
+            } catch { refused += 1 }
+        }
+        isDone.store(true, ordering: .relaxed)
+        #expect(published > 0 && refused > 0, "both were met: \(published), \(refused)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: outside).isEmpty)
     }
 
     @Test("a folder is not replaced by a file")

@@ -19,16 +19,20 @@ final class InProcessServer: UploadServer {
 
     var files: URL { directory.appending(path: "files") }
 
-    init(_ dialect: ContractDialect) throws {
+    init(
+        _ dialect: ContractDialect,
+        _ more: [String: String] = [:],
+        drainBytesMax: Int64 = Handler.defaultDrainBytesMax
+    ) throws {
         directory = URL(fileURLWithPath: "/dev/shm/fermata-process-" + UUID().uuidString)
         self.dialect = try #require(Dialect(rawValue: dialect.rawValue))
-        parameters = dialect.parameters
+        parameters = dialect.parameters.merging(more) { $1 }
         let files = directory.appending(path: "files")
         try FileManager.default.createDirectory(at: files, withIntermediateDirectories: true)
         let ledger = try SQLiteLedger(stateDirectory: directory.path)
         engine = Engine(ledger: ledger, now: { Int64(time(nil)) })
         let key = try #require(SigningKey(bytes: [UInt8](repeating: 7, count: SigningKey.byteCount)))
-        handler = Handler(engine, signingKey: key)
+        handler = Handler(engine, signingKey: key, drainBytesMax: drainBytesMax)
     }
 
     deinit {
@@ -39,6 +43,8 @@ final class InProcessServer: UploadServer {
         var mount = Mount(name: "/m", principal: user, root: files.path)
         dialect.configure(&mount)
         mount.baseURL = "http://localhost/m"
+        if let size = parameters["FERMATA_MAX_FILE"].flatMap({ Int64($0) }) { mount.fileBytesMax = size }
+        mount.partBytesMax = min(mount.partBytesMax, mount.fileBytesMax)
         mount.allowsCancel = parameters["FERMATA_CANCEL"] == "on"
         if let size = parameters["FERMATA_MIN_PART"].flatMap({ Int64($0) }) { mount.partBytesMin = size }
         if let size = parameters["FERMATA_CHUNK"].flatMap({ Int64($0) }) { mount.chunkBytes = size }
@@ -51,6 +57,18 @@ final class InProcessServer: UploadServer {
         _ contentType: String?,
         _ body: [UInt8],
         _ fields: [String]
+    ) throws -> HTTPConnection.Answer {
+        try request(method, path, contentType, length: Int64(body.count), ArrayBody(body), fields)
+    }
+
+    /// Sends a request whose body comes from somewhere.
+    func request(
+        _ method: String,
+        _ path: String,
+        _ contentType: String?,
+        length: Int64?,
+        _ body: consuming some Body & ~Copyable,
+        _ fields: [String] = []
     ) throws -> HTTPConnection.Answer {
         let user = fields.first { $0.hasPrefix("X-Test-User: ") }?.dropFirst("X-Test-User: ".count) ?? ""
         let parts = path.split(separator: "?", maxSplits: 1)
@@ -65,9 +83,9 @@ final class InProcessServer: UploadServer {
             request,
             pathInfo: String(parts[0].dropFirst("/m".count)),
             query: parts.count > 1 ? String(parts[1]) : "",
-            contentLength: Int64(body.count)
+            contentLength: length
         )
-        let answer = handler.answer(head, in: dialect, on: mount(String(user)), body: ArrayBody(body))
+        let answer = handler.answer(head, in: dialect, on: mount(String(user)), body: body)
         var answered: [String: String] = [:]
         for field in answer.fields { answered[field.name.canonicalName] = field.value }
         return HTTPConnection.Answer(
