@@ -18,6 +18,7 @@ struct EnduranceTests {
 
     private func expectPublished(_ name: String) throws {
         #expect(try md5(site.files.appending(path: name)) == source.md5())
+        Tally.bytesCompared.add(source.count)
         let staging = try FileManager.default.contentsOfDirectory(
             atPath: site.files.appending(path: ".fermata").path
         )
@@ -35,6 +36,7 @@ struct EnduranceTests {
         guard chance.isOne(in: 2) else { return false }
         usleep(20_000)
         site.killResponder()
+        Tally.processesKilled.add()
         try site.restartResponder()
         return true
     }
@@ -66,6 +68,7 @@ struct EnduranceTests {
             }
         }
         print("in order: \(cuts) cuts, \(kills) kills")
+        Tally.tell()
         #expect(acknowledged == source.count)
         try expectPublished("source.bin")
     }
@@ -134,6 +137,8 @@ struct EnduranceTests {
             }
         }
         print("parallel: \(work.kills) kills")
+        Tally.processesKilled.add(work.kills)
+        Tally.tell()
         #expect(try upload.wanted() == source.count)
         try expectPublished("source.bin")
     }
@@ -158,10 +163,12 @@ struct EnduranceTests {
         }
         let peak = try site.responderPeakBytes()
         print("peak resident memory: \(peak / 1024) KiB")
+        Tally.tell()
         #expect(peak < 64 << 20)
         for number in 0..<8 {
             let file = site.files.appending(path: "m\(number).bin").path
             #expect(try run("cmp", [file, source.path]).status == 0)
+            Tally.bytesCompared.add(source.count)
         }
     }
 }

@@ -180,6 +180,9 @@ struct ManyProcessesTests {
         }
         #expect(finished.load(ordering: .relaxed) == uploads.count)
         #expect(fleet.killed > 5)
+        Tally.processesKilled.add(fleet.killed)
+        Tally.bytesCompared.add(uploads.count * ContractDialect.content.count)
+        Tally.tell()
         // No file was made twice, but for those that add a number by rule.
         let names = try FileManager.default.subpathsOfDirectory(atPath: site.files.path).filter { $0.hasSuffix(".bin") }
         #expect(names.filter { !$0.contains("[") }.count == uploads.count, "\(names)")

@@ -118,6 +118,9 @@ struct PowerLossTests {
                 note
             )
         }
+        Tally.powerCuts.add(moments.count)
+        Tally.bytesCompared.add(moments.count * ContractDialect.content.count)
+        Tally.tell()
         if durability == "publish" { #expect(lostCount > 0, "the cuts have taken what was not synced") }
     }
 }

@@ -78,7 +78,12 @@ struct FaultTests {
                 },
                 "\(note): \(files)"
             )
-            if !hasFired { return number }
+            Tally.bytesCompared.add(files.count * ContractDialect.content.count)
+            guard hasFired else {
+                Tally.tell()
+                return number
+            }
+            Tally.faultsInjected.add()
         }
         Issue.record("a conversation has more than \(Self.callsMax) calls")
         return Self.callsMax
