@@ -8,7 +8,7 @@ import SystemPackage
 /// 3. The socket file is removed with the listener, if it is still the same file.
 public struct Listener: ~Copyable {
     /// How many connections may wait to be accepted.
-    public static let backlog: CInt = 1024
+    public static let backlog: CInt = 4096
 
     /// The socket.
     public let descriptor: CInt
