@@ -26,7 +26,7 @@ public final class WorkerPool: Sendable {
     private let workersMax: Int
     private let handler: @Sendable (consuming Request) -> Void
     private let isStopping = Atomic<Bool>(false)
-    private let crew = Mutex(Crew())
+    private let crew = Locked(Crew())
 
     /// Who is there.
     private struct Crew: Sendable {
