@@ -21,7 +21,7 @@ extension Engine {
     /// - Parameter isRepairing: whether remedies are applied.
     public func check(isRepairing: Bool, tombstoneSeconds: Int64) throws(UploadError) -> [Finding] {
         var findings: [Finding] = []
-        for (file, _, _) in try ledger.unpublishedFiles() {
+        for file in try ledger.unpublishedFiles() {
             // A root that can not be opened is told once, below.
             do { findings += try check(file, isRepairing) } catch .stagingUnavailable { continue }
         }

@@ -24,7 +24,7 @@ extension Engine {
     public func recover(boot: String, tombstoneSeconds: Int64) throws(UploadError) -> RecoveryReport {
         var report = RecoveryReport()
         if try ledger.verifiedBoot() != boot {
-            for (file, _, _) in try ledger.unpublishedFiles() { try verify(file, &report) }
+            for file in try ledger.unpublishedFiles() { try verify(file, &report) }
             try ledger.setVerifiedBoot(boot)
         }
         for file in try ledger.unpublishedWholeFiles() {

@@ -100,9 +100,8 @@ public protocol Ledger: Sendable {
     /// Files whose coverage is whole but that are not published.
     func unpublishedWholeFiles() throws(UploadError) -> [StoredFile]
 
-    /// Every unpublished file with the segments that its coverage consists of, and its parts.
-    func unpublishedFiles() throws(UploadError)
-        -> [(file: StoredFile, segments: [CommittedSegment], parts: [StoredPart])]
+    /// Every file that is not about to be published.
+    func unpublishedFiles() throws(UploadError) -> [StoredFile]
 
     /// The committed parts of a file, ascending.
     func parts(of file: StoredFile) throws(UploadError) -> [StoredPart]

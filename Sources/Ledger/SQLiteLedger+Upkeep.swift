@@ -61,17 +61,10 @@ extension SQLiteLedger {
         }
     }
 
-    public func unpublishedFiles() throws(UploadError)
-        -> [(file: StoredFile, segments: [CommittedSegment], parts: [StoredPart])]
-    {
+    public func unpublishedFiles() throws(UploadError) -> [StoredFile] {
         try read("list unpublished files") { db in
-            try db.rows(
-                "SELECT \(fileColumns) FROM file WHERE phase < ?",
-                [PhaseCode.publishing.rawValue]
-            ).map { row in
-                let file = try StoredFile(row: row)
-                return (file, try db.segments(of: file.id), try db.parts(of: file))
-            }
+            try db.rows("SELECT \(fileColumns) FROM file WHERE phase < ?", [PhaseCode.publishing.rawValue])
+                .map(StoredFile.init(row:))
         }
     }
 

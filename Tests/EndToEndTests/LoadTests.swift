@@ -3,13 +3,16 @@ import Testing
 
 /// Many slow uploads at the same time, and a fast one beside them.
 ///
-/// `FERMATA_TEST_SLOW` sets another number of slow uploads than 1000. What they cost is printed; speed is not judged here.
+/// `FERMATA_TEST_SLOW` sets another number of slow uploads than 1000; each 5000 of them get a responder. What they cost is
+/// printed; speed is not judged here.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct LoadTests {
     /// How much a slow client sends, every second.
     private static let tickBytes = 1024
     /// For how many seconds it sends.
     private static let ticks = 20
+    /// How many slow uploads a responder has within 20,000 open files, the hard limit of many systems.
+    private static let uploadsPerResponder = 5000
     /// The most memory that the responder may take for a slow upload, in bytes.
     private static let uploadBytesMax = 48 << 10
     /// The size of the fast upload.
@@ -47,7 +50,11 @@ struct LoadTests {
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         limit.rlim_cur = limit.rlim_max
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        let site = try Site(arguments: ["--workers", "\(count + 24)"], connections: 2 * count + 512)
+        let site = try Site(
+            arguments: ["--workers", "\(count + 24)"],
+            connections: 2 * count + 512,
+            responders: (count + Self.uploadsPerResponder - 1) / Self.uploadsPerResponder
+        )
         let content = [UInt8]("0123456789abcdef".utf8)
         let file = Array(repeatElement(content, count: Self.ticks * Self.tickBytes / content.count).joined())
 

@@ -92,16 +92,6 @@ struct ManyProcessesTests {
     private struct Front: UploadServer {
         let files: URL
         let port: UInt16
-
-        func request(
-            _ method: String,
-            _ path: String,
-            _ contentType: String?,
-            _ body: [UInt8],
-            _ fields: [String]
-        ) throws -> HTTPConnection.Answer {
-            try HTTPConnection(port).request(method, path, contentType, body, fields)
-        }
     }
 
     /// Does something until it succeeds, as clients do.

@@ -7,7 +7,7 @@ import Testing
 struct OperationTests {
     @Test("it listens on a unix socket, on loopback TCP, and on an inherited socket")
     func listening() throws {
-        for listening in [Site.Listening.unix, .tcp(try Site.freePort()), .inherited] {
+        for listening in [Site.Listening.unix(), .tcp(try Site.freePort()), .inherited] {
             let site = try Site(listening: listening)
             let client = DCloudClient(site: site)
             _ = try client.segment("0-4/10", "0123")

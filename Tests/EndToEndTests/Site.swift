@@ -7,6 +7,8 @@ final class Site {
     private let folder: Folder
     let port: UInt16
     private(set) var responder: Process
+    /// Further responders on the same state directory.
+    private let others: [Process]
     private let nginx: Process
     private let arguments: [String]
     private let listening: Listening
@@ -42,7 +44,7 @@ final class Site {
 
     /// How nginx reaches the responder.
     enum Listening {
-        case unix
+        case unix(name: String = "f.sock")
         case tcp(UInt16)
         /// A socket that the test opens and the responder gets as descriptor 0, as web servers and spawn-fcgi do it.
         case inherited
@@ -58,16 +60,18 @@ final class Site {
     ///   - prepare: runs in the site's directory before anything is started.
     ///   - listening: how nginx reaches the responder.
     ///   - umask: of the responder, in octal digits; that of the tests by default.
-    ///   - connections: how many connections nginx may have, to clients and to the responder.
+    ///   - connections: how many connections a process of nginx may have, to clients and to the responder.
+    ///   - responders: how many responders share the work, and how many processes nginx has; one socket each.
     ///   - name: the name of the site's directory; one that is free by default.
     ///   - servers: further servers for nginx's configuration, made in the site's directory.
     init(
         mounts: [String: [String: String]] = [:],
         arguments: [String] = [],
-        listening: Listening = .unix,
+        listening: Listening = .unix(),
         prepare: (URL) throws -> Void = { _ in },
         umask: String? = nil,
         connections: Int = 512,
+        responders: Int = 1,
         name: String = "fermata-test-" + UUID().uuidString.prefix(8),
         servers: (URL) throws -> String = { _ in "" }
     ) throws {
@@ -75,13 +79,17 @@ final class Site {
         let directory = folder.url
         try prepare(directory)
         let inDirectory = { (text: String) in text.replacingOccurrences(of: "DIR", with: directory.path) }
-        self.arguments = arguments.map(inDirectory)
+        let arguments = arguments.map(inDirectory)
+        self.arguments = arguments
         self.listening = listening
         self.umask = umask
-        responder = try Self.startResponder(directory, listening, umask, self.arguments)
+        responder = try Self.startResponder(directory, listening, umask, arguments)
+        let furtherSockets = (1..<max(responders, 1)).map { Listening.unix(name: "f\($0).sock") }
+        others = try furtherSockets.map { try Self.startResponder(directory, $0, umask, arguments) }
         port = try Self.freePort()
         let configuration = directory.appending(path: "fermata")
-        try Self.copyConfiguration(to: configuration, upstream: listening.upstream(directory), port)
+        let addresses = ([listening] + furtherSockets).map { $0.address(directory) }
+        try Self.copyConfiguration(to: configuration, upstream: addresses, port)
         var locations = ""
         for (path, parameters) in mounts {
             let dialect = parameters["FERMATA_DIALECT"] == nil ? "fastcgi_param FERMATA_DIALECT dcloud;" : ""
@@ -106,7 +114,7 @@ final class Site {
         )
         let main = """
             \(geteuid() == 0 ? "user root;" : "")
-            daemon off; worker_processes 1; pid \(directory.path)/nginx.pid; error_log \(directory.path)/nginx.log;
+            daemon off; worker_processes \(responders); pid \(directory.path)/nginx.pid; error_log \(directory.path)/nginx.log;
             worker_rlimit_nofile \(connections + 64);
             events { worker_connections \(connections); }
             http {
@@ -125,17 +133,17 @@ final class Site {
         nginx.arguments = ["-e", directory.path + "/nginx.log", "-c", mainFile.path]
         try nginx.run()
         do { try waitUntilReady() } catch {
-            nginx.terminate()
-            responder.terminate()
+            stop()
             throw error
         }
     }
 
-    deinit {
-        nginx.terminate()
-        responder.terminate()
-        nginx.waitUntilExit()
-        responder.waitUntilExit()
+    deinit { stop() }
+
+    private func stop() {
+        let processes = [nginx, responder] + others
+        for process in processes { process.terminate() }
+        for process in processes { process.waitUntilExit() }
     }
 
     // MARK: The responder
@@ -153,16 +161,15 @@ final class Site {
     }
 
     /// The largest resident set of the responder so far, in bytes.
-    func responderPeakBytes() throws -> Int { try responderBytes("VmHWM") }
+    func responderPeakBytes() throws -> Int { try Self.bytes("VmHWM", of: responder) }
 
-    /// The resident set of the responder, in bytes.
-    func responderBytes() throws -> Int { try responderBytes("VmRSS") }
+    /// The resident sets of all responders, in bytes.
+    func responderBytes() throws -> Int {
+        try ([responder] + others).map { try Self.bytes("VmRSS", of: $0) }.reduce(0, +)
+    }
 
-    private func responderBytes(_ name: String) throws -> Int {
-        let status = try String(
-            contentsOfFile: "/proc/\(responder.processIdentifier)/status",
-            encoding: .utf8
-        )
+    private static func bytes(_ name: String, of process: Process) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix(name + ":") })
         let kibibytes = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
         return kibibytes * 1024
@@ -194,7 +201,7 @@ final class Site {
         process.arguments = ["serve", "--state", directory.path + "/state"] + arguments
         process.standardInput = FileHandle.nullDevice
         switch listening {
-        case .unix: process.arguments?.append("--listen=unix:\(directory.path)/f.sock")
+        case .unix(let name): process.arguments?.append("--listen=unix:\(directory.path)/\(name)")
         case .tcp(let port): process.arguments?.append("--listen=127.0.0.1:\(port)")
         case .inherited: process.standardInput = try listeningSocket(directory.path + "/f.sock")
         }
@@ -237,14 +244,17 @@ final class Site {
         Issue.record("the site is not ready: \(try responderLog())")
     }
 
-    private static func copyConfiguration(to folder: URL, upstream: String, _ port: UInt16) throws {
+    private static func copyConfiguration(to folder: URL, upstream: [String], _ port: UInt16) throws {
         let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "nginx")
         try FileManager.default.copyItem(at: shipped, to: folder)
         let file = folder.appending(path: "fermata.conf")
         let text = try String(contentsOf: file, encoding: .utf8)
             .replacingOccurrences(of: "127.0.0.1:8080", with: "127.0.0.1:\(port)")
-            .replacingOccurrences(of: "unix:/run/fermata/fermata.sock", with: upstream)
+            .replacingOccurrences(
+                of: "server unix:/run/fermata/fermata.sock max_fails=0;",
+                with: upstream.map { "server \($0) max_fails=0;" }.joined(separator: " ")
+            )
             .replacingOccurrences(
                 of: "include fermata/locations/dcloud.conf;",
                 with: "include fermata/locations/dcloud.conf; include fermata/locations/test.conf;"
@@ -274,9 +284,10 @@ final class Site {
 }
 
 extension Site.Listening {
-    fileprivate func upstream(_ directory: URL) -> String {
+    fileprivate func address(_ directory: URL) -> String {
         switch self {
-        case .unix, .inherited: "unix:\(directory.path)/f.sock"
+        case .unix(let name): "unix:\(directory.path)/\(name)"
+        case .inherited: "unix:\(directory.path)/f.sock"
         case .tcp(let port): "127.0.0.1:\(port)"
         }
     }

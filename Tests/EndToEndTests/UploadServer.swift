@@ -16,7 +16,8 @@ protocol UploadServer {
     ) throws -> HTTPConnection.Answer
 }
 
-extension Site: UploadServer {
+/// What is behind a real web server is reached through its port.
+extension UploadServer {
     func request(
         _ method: String,
         _ path: String,
@@ -27,3 +28,5 @@ extension Site: UploadServer {
         try HTTPConnection(port).request(method, path, contentType, body, fields)
     }
 }
+
+extension Site: UploadServer {}

@@ -268,8 +268,8 @@ final class Bench: Sendable {
             try intake.write([UInt8(truncatingIfNeeded: offset)].span)
             _ = try intake.end(isCutOff: false)
         }
-        let (file, unsynced, _) = try bench.ledger.unpublishedFiles()[0]
-        #expect(unsynced.count == 499)
+        let file = try bench.ledger.unpublishedFiles()[0]
+        #expect(try bench.ledger.unsyncedSegments(of: file).count == 499)
         let staged = try FileHandle(forUpdating: URL(fileURLWithPath: bench.root + "/.fermata/" + file.staging))
         for offset in [10, count - 100] {
             try staged.seek(toOffset: UInt64(offset))

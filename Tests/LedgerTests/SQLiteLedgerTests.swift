@@ -102,7 +102,7 @@ import Uploads
         }
         #expect(try ledger.commit(segment(1, 2), to: file, limits: limits).prefix == 3)
         #expect(try ledger.commit(segment(4, 5), to: file, limits: limits).prefix == 3)
-        #expect(try ledger.unpublishedFiles()[0].segments.count == 4)
+        #expect(try ledger.unsyncedSegments(of: file).count == 4)
     }
 
     @Test("whether a range holds committed bytes")
