@@ -154,6 +154,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
+        .executableTarget(
+            name: "benchmark",
+            dependencies: ["Digests", "Uploads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/Benchmark",
+            swiftSettings: strict
+        ),
     ]
 )
 

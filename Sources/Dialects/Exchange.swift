@@ -68,6 +68,8 @@ public enum BodyEnding: Hashable, Sendable {
 public protocol Exchange {
     /// How to read the body.
     var body: BodyPlan { get }
+    /// The bounds of a form.
+    var formLimits: MultipartLimits { get }
     /// Decides on a part by its header.
     ///
     /// - Parameter sizeHint: how many bytes the part has if it is the last one of a form of declared length.
@@ -163,6 +165,8 @@ extension Step {
 
 /// What a dialect does not expect in its bodies is of no use to it.
 extension Exchange {
+    public var formLimits: MultipartLimits { MultipartLimits() }
+
     public mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan { .drain }
 
     public mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {}

@@ -2,15 +2,17 @@
 public struct FieldCollector: Sendable {
     private let limits: MultipartLimits
     private var bytes: [UInt8] = []
+    private var bytesMax = 0
     private var allCount = 0
 
     /// A collector for one form.
-    public init(limits: MultipartLimits = MultipartLimits()) {
+    public init(limits: MultipartLimits) {
         self.limits = limits
     }
 
     /// Begins a field.
-    public mutating func begin() {
+    public mutating func begin(_ name: String) {
+        bytesMax = limits.bytesMax(ofField: name)
         bytes.removeAll(keepingCapacity: true)
     }
 
@@ -18,9 +20,7 @@ public struct FieldCollector: Sendable {
     ///
     /// - Throws: `fieldTooLarge` or `fieldsTooLarge`.
     public mutating func append(_ more: Span<UInt8>) throws(MultipartError) {
-        guard more.count <= limits.fieldBytesMax - bytes.count else {
-            throw .fieldTooLarge(max: limits.fieldBytesMax)
-        }
+        guard more.count <= bytesMax - bytes.count else { throw .fieldTooLarge(max: bytesMax) }
         guard more.count <= limits.allFieldBytesMax - allCount else {
             throw .fieldsTooLarge(max: limits.allFieldBytesMax)
         }

@@ -23,10 +23,10 @@ public enum FormURLEncoded {
             guard fields.count < limits.partsMax else { throw .tooManyParts(max: limits.partsMax) }
             let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
             let value = pair[equals...].dropFirst()
-            guard value.count <= limits.fieldBytesMax else { throw .fieldTooLarge(max: limits.fieldBytesMax) }
-            fields.append(
-                Field(name: decode(pair[..<equals]), value: decode(value), rawValue: Array(value))
-            )
+            let name = decode(pair[..<equals])
+            let bytesMax = limits.bytesMax(ofField: name)
+            guard value.count <= bytesMax else { throw .fieldTooLarge(max: bytesMax) }
+            fields.append(Field(name: name, value: decode(value), rawValue: Array(value)))
         }
         return fields
     }

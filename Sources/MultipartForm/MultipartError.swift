@@ -53,9 +53,14 @@ public struct MultipartLimits: Hashable, Sendable {
     public var partHeaderBytesMax = 16 << 10
     /// The value of one field, in bytes.
     public var fieldBytesMax = 64 << 10
+    /// The values of fields that may be longer than others, in bytes, by their names.
+    public var longFields: [String: Int] = [:]
     /// The values of all fields together, in bytes.
     public var allFieldBytesMax = 1 << 20
 
     /// The limits of dialects.md 0.4.
     public init() {}
+
+    /// The longest value of a field, in bytes.
+    func bytesMax(ofField name: String) -> Int { longFields[name] ?? fieldBytesMax }
 }

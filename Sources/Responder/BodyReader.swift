@@ -67,7 +67,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
 
     /// Reads a urlencoded form, in one piece.
     mutating func readFields(_ exchange: inout any Exchange) -> BodyEnding {
-        let limits = MultipartLimits()
+        let limits = exchange.formLimits
         let bytes: [UInt8]
         switch readWhole(bytesMax: limits.allFieldBytesMax) {
         case .bytes(let all): bytes = all

@@ -11,7 +11,7 @@ struct FormReader: PartConsumer, ~Copyable {
     /// How many bytes were of use to a file.
     private(set) var usedCount: Int64 = 0
     private var part = Part.none
-    private var collector = FieldCollector()
+    private var collector: FieldCollector
 
     /// What is being done with the part that has begun.
     private enum Part {
@@ -26,6 +26,7 @@ struct FormReader: PartConsumer, ~Copyable {
 
     init(_ exchange: any Exchange, into intake: Intake, lastPartEnd: Int64?) {
         self.exchange = exchange
+        collector = FieldCollector(limits: exchange.formLimits)
         self.intake = intake
         self.lastPartEnd = lastPartEnd
     }
@@ -40,8 +41,9 @@ struct FormReader: PartConsumer, ~Copyable {
                 refuse(error)
             }
         case .field:
-            collector.begin()
-            part = .field(name: header.name ?? "")
+            let name = header.name ?? ""
+            collector.begin(name)
+            part = .field(name: name)
         case .drain:
             part = .drained
         }

@@ -150,6 +150,15 @@ struct FileIDTests {
         )
     }
 
+    @Test("a list of all 10000 parts is read")
+    func longList() throws {
+        let id = try uploaded()
+        let list = (1...10_000).map { "\($0): '\(first)'" }.joined(separator: ", ")
+        // Of such parts there are two, and the second is another.
+        try client.complete(id, "{\(list)}").expectWord(409, "InvalidPart")
+        try client.http.urlEncoded("option=complete&fileId=\(id)&parts={\(list)}").expectWord(409, "InvalidPart")
+    }
+
     @Test("chunked bodies, parts of no bytes, and parts that are not listed")
     func unusual() throws {
         let id = try client.initiate()

@@ -140,17 +140,34 @@ import Testing
 
     @Test("fields of a byte more than a limit are refused by name")
     func fieldLimits() throws {
-        var collector = FieldCollector()
-        collector.begin()
+        var collector = FieldCollector(limits: MultipartLimits())
+        collector.begin("f")
         try collector.append([UInt8](repeating: 97, count: 65_536).span)
         #expect(collector.value.text.utf8.count == 65_536)
         #expect(throws: MultipartError.fieldTooLarge(max: 65_536)) { try collector.append([97].span) }
         for _ in 0..<15 {
-            collector.begin()
+            collector.begin("f")
             try collector.append([UInt8](repeating: 97, count: 65_536).span)
         }
-        collector.begin()
+        collector.begin("f")
         #expect(throws: MultipartError.fieldsTooLarge(max: 1 << 20)) { try collector.append([97].span) }
+    }
+
+    @Test("a field that may be longer than others is")
+    func longField() throws {
+        var limits = MultipartLimits()
+        limits.longFields["list"] = 70_000
+        let bytes = [UInt8](repeating: 97, count: 70_000)
+        var collector = FieldCollector(limits: limits)
+        collector.begin("list")
+        try collector.append(bytes.span)
+        #expect(throws: MultipartError.fieldTooLarge(max: 70_000)) { try collector.append([97].span) }
+        collector.begin("other")
+        #expect(throws: MultipartError.fieldTooLarge(max: 65_536)) { try collector.append(bytes.span) }
+        #expect(try FormURLEncoded.parse(Array("list=".utf8) + bytes, limits: limits)[0].rawValue == bytes)
+        #expect(throws: MultipartError.fieldTooLarge(max: 65_536)) {
+            try FormURLEncoded.parse(Array("other=".utf8) + bytes, limits: limits)
+        }
     }
 }
 

@@ -37,6 +37,13 @@ struct FileIDExchange: Exchange {
 
     var body: BodyPlan { method == .post ? form.body : .drain }
 
+    /// A list of all parts that an upload may have is longer than other fields.
+    var formLimits: MultipartLimits {
+        var limits = MultipartLimits()
+        limits.longFields["parts"] = JSONReader.bytesMax
+        return limits
+    }
+
     // MARK: The body
 
     mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan {

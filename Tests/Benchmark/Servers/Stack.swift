@@ -1,0 +1,62 @@
+/// A way to upload: a client's protocol, nginx's settings, and who answers behind it.
+struct Stack: Sendable {
+    let name: String
+    let client: Client
+    let responder: Responder
+    var settings = Settings()
+    /// The stacks that its cost is given as a multiple of.
+    var references: [String] = []
+
+    /// Who answers behind nginx.
+    enum Responder: Hashable, Sendable {
+        /// Nobody: nginx stores files itself.
+        case none
+        case fermata
+        /// A C probe, with the arguments after its directory.
+        case probe(program: String, arguments: [String])
+    }
+
+    /// Settings of nginx's location.
+    struct Settings: Sendable {
+        var bodyBuffer = "128k"
+        var isBuffering = false
+        /// Whether connections to the responder are kept.
+        var keepsConnections = false
+    }
+
+    /// - Parameter hasProbes: whether there are C probes.
+    static func all(hasProbes: Bool) -> [Stack] {
+        let multipart = "c-multipart"
+        let multipartMD5 = "c-multipart-md5"
+        let raw = "c-raw"
+        var keeping = Settings()
+        keeping.keepsConnections = true
+        var stacks = [Stack(name: "nginx-dav-put", client: .dav, responder: .none)]
+        if hasProbes {
+            let direct = { (mode: String) in
+                Responder.probe(program: "resp_direct", arguments: [mode, "read", "16", "262144"])
+            }
+            let libfcgi = Responder.probe(program: "resp_libfcgi", arguments: ["write", "16", "65536"])
+            stacks += [
+                Stack(name: multipart, client: .probe, responder: direct("mpart")),
+                Stack(name: multipartMD5, client: .probe, responder: direct("mpartmd5")),
+                Stack(name: raw, client: .raw, responder: libfcgi),
+            ]
+        }
+        stacks += [
+            Stack(name: "dcloud", client: .dcloud, responder: .fermata, references: [multipart]),
+            Stack(
+                name: "dcloud-keep",
+                client: .dcloud,
+                responder: .fermata,
+                settings: keeping,
+                references: [multipart]
+            ),
+            Stack(name: "fileid", client: .fileid, responder: .fermata, references: [multipart, multipartMD5]),
+            Stack(name: "parts", client: .parts, responder: .fermata, references: [multipart, multipartMD5]),
+            Stack(name: "offset", client: .offset, responder: .fermata, references: [multipart]),
+            Stack(name: "signed", client: .signed, responder: .fermata, references: [raw]),
+        ]
+        return stacks
+    }
+}
