@@ -156,7 +156,10 @@ let package = Package(
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
         .executableTarget(
             name: "benchmark",
-            dependencies: ["Digests", "Uploads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Digests", "MultipartForm", "Uploads",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Tests/Benchmark",
             swiftSettings: strict
         ),

@@ -74,6 +74,20 @@ public final class Intake {
         }
     }
 
+    /// Lets other requests at the files, as no bytes come for a while.
+    public func pause() {
+        switch part.take() {
+        case .held(var reception):
+            reception.pause()
+            part = .held(reception)
+        case .segment(let segment, var reception):
+            reception.pause()
+            part = .segment(segment, reception)
+        case .acknowledged(let file, let rest): part = .acknowledged(file, rest: rest)
+        case nil: break
+        }
+    }
+
     /// Ends the part.
     ///
     /// - Parameter isCutOff: the client broke off; what came of a range is committed all the same.

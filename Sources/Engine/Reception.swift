@@ -123,11 +123,18 @@ struct Reception: ~Copyable {
         purpose = .held(.aside(countExact: nil))
     }
 
+    /// Lets others publish or take over the file while no bytes come.
+    mutating func pause() { file.yield() }
+
     /// The file without the rest.
-    consuming func release() -> StagingFile { file }
+    consuming func release() -> StagingFile {
+        pause()
+        return file
+    }
 
     /// What is held, now that no more bytes come.
     consuming func hold(_ place: HeldPlace) -> HeldContent {
+        pause()
         let (base, count, checksum) = (base, count, checksum.value)
         var digest: MD5Digest?
         if let md5 { digest = md5.finish() }
@@ -143,6 +150,7 @@ struct Reception: ~Copyable {
 
     private mutating func append(_ bytes: Span<UInt8>) throws(UploadError) {
         do {
+            try file.hold()
             try file.write(bytes, at: base + count)
         } catch .sealed {
             isSealed = true

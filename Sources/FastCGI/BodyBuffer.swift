@@ -1,5 +1,5 @@
+import CFastCGI
 import Glibc
-import Synchronization
 
 /// A block of memory for the bytes of a body, lent by a pool for as long as a body is read.
 public struct BodyBuffer: ~Copyable {
@@ -15,21 +15,20 @@ public struct BodyBuffer: ~Copyable {
         pool.giveBack(block)
     }
 
-    /// Hands the first `count` bytes to a function.
-    public func withBytes<Value>(_ count: Int, _ body: (Span<UInt8>) -> Value) -> Value {
-        unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(block.characters)[..<count])
-            .withMemoryRebound(to: UInt8.self) { buffer in unsafe body(buffer.span) }
+    /// As libfcgi is told of it.
+    var memory: fermata_memory_block {
+        unsafe fermata_memory_block(start: block.bytes.baseAddress, count: CInt(block.bytes.count))
     }
 }
 
 /// Keeps buffers between requests, so that a request costs no mapping of memory.
 public final class BodyBufferPool: Sendable {
-    /// The size of a buffer in bytes: large enough that a write of one costs little beside its bytes.
+    /// The size of a buffer in bytes: large enough that a read of one costs little beside its bytes.
     public static let bufferBytes = 256 << 10
     /// How many unused buffers are kept.
     private static let idleMax = 16
 
-    private let idle = Mutex<[MemoryBlock]>([])
+    private let idle = Locked<[MemoryBlock]>([])
 
     /// An empty pool.
     public init() {}
@@ -52,18 +51,18 @@ public final class BodyBufferPool: Sendable {
 /// for as long as their requests last, and could not be given back.
 @safe
 final class MemoryBlock: @unchecked Sendable {
-    let characters: UnsafeMutableBufferPointer<CChar>
+    let bytes: UnsafeMutableBufferPointer<UInt8>
 
     init(count: Int) {
         let memory = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { fatalError("out of memory") }
-        unsafe characters = UnsafeMutableBufferPointer(
-            start: memory.bindMemory(to: CChar.self, capacity: count),
+        unsafe bytes = UnsafeMutableBufferPointer(
+            start: memory.bindMemory(to: UInt8.self, capacity: count),
             count: count
         )
     }
 
     deinit {
-        unsafe munmap(characters.baseAddress, characters.count)
+        unsafe munmap(bytes.baseAddress, bytes.count)
     }
 }

@@ -29,6 +29,9 @@ public struct Request: ~Copyable {
     private var received: Int64 = 0
     private var slowWaits = 0
     private var isBodyRead = false
+    /// Where libfcgi reads to, if not to its own memory.
+    private var lent: BodyBuffer?
+    private var ownMemory = unsafe fermata_memory_block()
 
     init(_ connection: UnsafeMutablePointer<FCGX_Request>) {
         unsafe self.connection = connection
@@ -118,131 +121,95 @@ public struct Request: ~Copyable {
 
     // MARK: The body
 
-    /// What reading the next block of the body came to.
-    public enum Block: Hashable, Sendable {
-        /// This many bytes are at the start of the buffer; more may follow.
-        case bytes(Int)
-        /// These are the last bytes, and the body is whole.
-        case last(Int)
-        /// These are the last bytes, and the body is not whole: the client or the web server broke off.
-        case cutOff(Int)
+    /// What follows a block of the body.
+    public enum Progress: Hashable, Sendable {
+        /// More, which is there already.
+        case more
+        /// Perhaps more, which is to be waited for.
+        case later
+        /// Nothing: the body is whole.
+        case last
+        /// Nothing: the client or the web server broke off.
+        case cutOff
     }
 
     /// The header of a record (FastCGI 1.0, 3.3).
     private static let recordHeaderBytes = 8
-    /// From how many bytes on more are likely to follow soon, and are waited for.
-    private static let gatherBytesMin = 16 << 10
-    /// How long they are waited for, in milliseconds.
-    private static let gatherMilliseconds: CInt = 10
-
+    /// From how many waiting bytes on a buffer is lent: more than libfcgi takes at a time without.
+    private static let lendBytesMin = 8 << 10
     /// After how many milliseconds without a byte a client is a slow one, for which no more memory is held than needed.
     private static let slowMilliseconds: CInt = 50
 
-    /// Waits until bytes of the body are there, or its end is.
-    ///
-    /// - Returns: true when they are few and no more follow at once, so that `withFewBytes` can hand them on.
-    public mutating func awaitBody() -> Bool {
-        let stream = unsafe connection.pointee.in
-        if readyCount == 0 { awaitSlowly() }
-        let byte = unsafe FCGX_GetChar(stream)
-        guard byte != EOF else { return false }
-        unsafe FCGX_UnGetChar(byte, stream)
-        return readyBehindCount == 0
-    }
-
-    /// Hands the bytes that libfcgi holds to a function, where they are.
-    public mutating func withFewBytes<Value>(_ body: (Span<UInt8>) -> Value) -> Value {
-        let count = inRecordCount
+    /// Hands the next bytes of the body to a function, where libfcgi has read them to; waits for some unless the body
+    /// ends. They go no further than their record does, which web servers make up to 32 KiB or 64 KiB long.
+    public mutating func readBody(_ buffers: BodyBufferPool, _ consume: (Span<UInt8>) -> Void) -> Progress {
         guard let stream = unsafe connection.pointee.in else { preconditionFailure("a request has a body") }
-        let value = unsafe body(UnsafeBufferPointer(start: stream.pointee.rdNext, count: count).span)
+        if unsafe inRecordCount(stream) == 0 {
+            if unsafe isEmpty(stream) { unsafe awaitBytes(stream, buffers) }
+            let byte = unsafe FCGX_GetChar(stream)
+            guard byte != EOF else { return end() }
+            unsafe FCGX_UnGetChar(byte, stream)
+        }
+        let count = unsafe inRecordCount(stream)
+        unsafe consume(UnsafeBufferPointer(start: stream.pointee.rdNext, count: count).span)
         unsafe stream.pointee.rdNext += count
         received += Int64(count)
-        return value
+        return unsafe isEmpty(stream) ? .later : .more
     }
 
-    /// Waits for a byte; does so with less memory at the 1st, 2nd, 4th, 8th ... time that it takes long, as what a slow
-    /// client begins with goes deeper than what follows.
-    private mutating func awaitSlowly() {
-        guard slowWaits & (slowWaits - 1) == 0 || slowWaits == 0 else {
-            slowWaits += 1
-            return
-        }
-        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
-        if unsafe poll(&entry, 1, Self.slowMilliseconds) == 0 {
-            WorkerStack.releaseUnused()
-            slowWaits += 1
-        }
-    }
-
-    /// Reads the next bytes of the body, at least one of them unless the body ends; waits until the buffer is full or no
-    /// more bytes come for a while.
-    public mutating func read(into buffer: borrowing BodyBuffer) -> Block {
-        var count = 0
-        var isFirst = true
-        while count < BodyBufferPool.bufferBytes {
-            let ready = isFirst ? max(readyCount, 1) : readyCount(after: count)
-            isFirst = false
-            if ready == 0 { break }
-            let wanted = min(ready, BodyBufferPool.bufferBytes - count)
-            let read = unsafe Int(
-                FCGX_GetStr(
-                    buffer.block.characters.baseAddress?.advanced(by: count),
-                    CInt(wanted),
-                    connection.pointee.in
-                )
-            )
-            count += read
-            if read < wanted { return end(count) }
-        }
-        received += Int64(count)
-        return .bytes(count)
-    }
-
-    /// What a short read came to: the end of the body or of the connection; only the stream's error tells which.
-    private mutating func end(_ count: Int) -> Block {
-        received += Int64(count)
-        isBodyRead = true
-        guard unsafe FCGX_GetError(connection.pointee.in) == 0 else { return .cutOff(count) }
-        switch contentLength {
-        case .known(let length): return received == length ? .last(count) : .cutOff(count)
-        case .unknown, .malformed: return .last(count)
-        }
-    }
-
-    /// How many bytes can be read without waiting, after some have been; 0 when these are to be handed on.
+    /// Waits for bytes, and has libfcgi read them to a buffer when they are many.
     ///
-    /// A client that has sent little at once is a slow one: it is not waited for with a buffer in hand.
-    private func readyCount(after count: Int) -> Int {
-        let ready = readyCount
-        if ready > 0 || count < Self.gatherBytesMin { return ready }
-        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
-        return unsafe poll(&entry, 1, Self.gatherMilliseconds) == 0 ? 0 : max(readyCount, 1)
+    /// A client that lets wait long has its buffer taken away, and, at the 1st, 2nd, 4th, 8th ... time, the stack that it
+    /// does not use, as what a slow client begins with goes deeper than what follows.
+    private mutating func awaitBytes(_ stream: UnsafeMutablePointer<FCGX_Stream>, _ buffers: BodyBufferPool) {
+        var queued = queuedCount
+        let isMarked = slowWaits == 0 || slowWaits & (slowWaits - 1) == 0
+        if queued == 0, lent != nil || isMarked {
+            var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
+            if unsafe poll(&entry, 1, Self.slowMilliseconds) == 0 {
+                if lent != nil, unsafe fermata_read_to(stream, ownMemory) { lent = nil }
+                WorkerStack.releaseUnused()
+                slowWaits += 1
+            } else {
+                queued = queuedCount
+            }
+        } else if queued == 0 {
+            slowWaits += 1
+        }
+        guard lent == nil, queued > Self.lendBytesMin else { return }
+        let buffer = buffers.lend()
+        let own = unsafe fermata_memory(stream)
+        if unsafe fermata_read_to(stream, buffer.memory) {
+            unsafe ownMemory = own
+            lent = consume buffer
+        }
     }
 
-    /// How many bytes of the body can be read without waiting, as far as can be told.
-    private var readyCount: Int {
-        let count = inRecordCount
-        return count > 0 ? count : readyBehindCount
+    /// The end of the body or of the connection; only the stream's error tells which.
+    private mutating func end() -> Progress {
+        isBodyRead = true
+        guard unsafe FCGX_GetError(connection.pointee.in) == 0 else { return .cutOff }
+        switch contentLength {
+        case .known(let length): return received == length ? .last : .cutOff
+        case .unknown, .malformed: return .last
+        }
     }
 
     /// How many bytes are left of what libfcgi holds of the current record.
-    private var inRecordCount: Int {
-        guard let stream = unsafe connection.pointee.in else { return 0 }
-        return unsafe stream.pointee.stop - stream.pointee.rdNext
+    private func inRecordCount(_ stream: UnsafeMutablePointer<FCGX_Stream>) -> Int {
+        unsafe stream.pointee.stop - stream.pointee.rdNext
     }
 
-    /// How many bytes can be read without waiting behind those that libfcgi holds of the current record.
-    private var readyBehindCount: Int {
-        guard let stream = unsafe connection.pointee.in else { return 0 }
-        let buffered = unsafe fermata_buffered_count(stream)
-        // Where libfcgi can not be looked into, reading waits for a full buffer.
-        guard buffered > Int.min else { return BodyBufferPool.bufferBytes }
-        // A whole header: its content comes with it, or it is the end.
-        if buffered >= Self.recordHeaderBytes { return 1 }
+    /// Whether libfcgi holds nothing that the next record could be read from.
+    private func isEmpty(_ stream: UnsafeMutablePointer<FCGX_Stream>) -> Bool {
+        // Of a whole header, the content comes with it, or it is the end.
+        unsafe fermata_buffered_count(stream) < Self.recordHeaderBytes
+    }
+
+    /// How many bytes wait in the connection.
+    private var queuedCount: Int {
         var queued: CInt = 0
-        guard unsafe ioctl(connection.pointee.ipcFd, UInt(FIONREAD), &queued) == 0, queued > 0 else { return 0 }
-        // Some of it is headers: 8 bytes for each record, which web servers make of 4 KiB and more.
-        return max(1, Int(queued) - Int(queued) / 256 - 32)
+        return unsafe ioctl(connection.pointee.ipcFd, UInt(FIONREAD), &queued) == 0 ? Int(queued) : 0
     }
 
     // MARK: The answer

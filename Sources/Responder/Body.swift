@@ -6,8 +6,10 @@ public protocol Body: ~Copyable {
 
 /// What follows a block.
 public enum BodyProgress: Hashable, Sendable {
-    /// Perhaps more.
+    /// More, which is there already.
     case more
+    /// Perhaps more, which is to be waited for.
+    case later
     /// Nothing: the body is whole.
     case last
     /// Nothing: the client or the web server broke off.

@@ -51,6 +51,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
             }
             switch progress {
             case .more: continue
+            case .later: reader.bodyPauses()
             case .last:
                 do throws(MultipartError) { try parser.finish() } catch {
                     reader.bodyCutOff()
@@ -110,7 +111,8 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
             let progress = next { span in
                 do throws(UploadError) { try intake.write(span) } catch { failure = error }
             }
-            if progress == .more, failure == nil, !intake.isSated { continue }
+            if progress == .later { intake.pause() }
+            if progress == .more || progress == .later, failure == nil, !intake.isSated { continue }
             let isWhole = rest(after: progress)
             do throws(UploadError) {
                 if let failure { throw failure }
@@ -137,7 +139,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
             }
             guard body.count <= bytesMax else { return rest(after: progress) ? .tooLarge : .cutOff }
             switch progress {
-            case .more: continue
+            case .more, .later: continue
             case .cutOff: return .cutOff
             case .last: return .bytes(body)
             }
@@ -149,7 +151,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
         let end = count + drainBytesMax
         while count < end {
             switch next() {
-            case .more: continue
+            case .more, .later: continue
             case .last: return true
             case .cutOff: return false
             }
@@ -160,7 +162,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     /// Reads what follows a block; false when the body was cut off.
     private mutating func rest(after progress: BodyProgress) -> Bool {
         switch progress {
-        case .more: drain()
+        case .more, .later: drain()
         case .last: true
         case .cutOff: false
         }

@@ -81,6 +81,11 @@ struct FormReader: PartConsumer, ~Copyable {
         part = .none
     }
 
+    /// Lets other requests at the file that the part goes to.
+    mutating func bodyPauses() {
+        if case .file = part { intake.pause() }
+    }
+
     /// Ends the part that the end of the body has cut off.
     mutating func bodyCutOff() {
         if case .file = part { end(isCutOff: true) }

@@ -12,21 +12,11 @@ struct RequestBody: Body, ~Copyable {
     }
 
     mutating func next(_ consume: (Span<UInt8>) -> Void) -> BodyProgress {
-        if request.awaitBody() {
-            request.withFewBytes(consume)
-            return .more
-        }
-        let buffer = buffers.lend()
-        switch request.read(into: buffer) {
-        case .bytes(let count):
-            buffer.withBytes(count, consume)
-            return .more
-        case .last(let count):
-            buffer.withBytes(count, consume)
-            return .last
-        case .cutOff(let count):
-            buffer.withBytes(count, consume)
-            return .cutOff
+        switch request.readBody(buffers, consume) {
+        case .more: .more
+        case .later: .later
+        case .last: .last
+        case .cutOff: .cutOff
         }
     }
 

@@ -7,9 +7,9 @@ public import Uploads
 ///
 /// 1. Its mode is 01600 as long as it may be written; publishing *seals* it by giving it its final mode. The sticky bit,
 ///    which means nothing on a file, tells the two apart under every umask.
-/// 2. Each write holds a shared lock for as long as the call takes, never while bytes are awaited, and first looks
-///    whether the file is sealed or without a name. So a slow or dead client keeps nobody waiting, and after a seal
-///    no byte changes.
+/// 2. A write holds a shared lock, and looks whether the file is sealed or without a name when it takes that. The lock is
+///    held for one call, or from `hold` to `yield` where several follow at once, never while bytes are awaited. So a
+///    slow or dead client keeps nobody waiting, and after a seal no byte changes.
 /// 3. The locks are OFD locks: they belong to this open file, exclude threads as well as processes, and are released
 ///    by the kernel with its last descriptor.
 /// 4. A *claim* is a lock on a place behind every byte: it says, for as long as a request goes on, that a slot is being
@@ -37,6 +37,8 @@ public struct StagingFile: ~Copyable {
         case anonymous
         /// Anybody, so each write takes a lock.
         case shared
+        /// Others who write, too, but nobody who publishes: this open file holds the shared lock.
+        case held
         /// Nobody, as this open file holds the exclusive lock; a lock for a write would take its place.
         case exclusive
     }
@@ -98,6 +100,27 @@ public struct StagingFile: ~Copyable {
     public mutating func link(as name: String, in area: borrowing StagingArea) throws(StagingError) {
         let (file, folder) = (file, area.folder)
         try Errno.wrap("name staging file") { () throws(Errno) in try linkAnonymous(file, in: folder, as: name) }
+        access = .shared
+    }
+
+    /// Takes the lock of writes until `yield`, for several that follow at once.
+    public mutating func hold() throws(StagingError) {
+        switch access {
+        case .anonymous, .exclusive, .held: return
+        case .shared: break
+        }
+        try lockShared()
+        do throws(StagingError) { try requireUnsealed() } catch {
+            unlock()
+            throw error
+        }
+        access = .held
+    }
+
+    /// Gives back what `hold` has taken.
+    public mutating func yield() {
+        guard access == .held else { return }
+        unlock()
         access = .shared
     }
 
@@ -175,10 +198,7 @@ public struct StagingFile: ~Copyable {
     public mutating func takeOverEnd(total: Int64) throws(StagingError) {
         let file = file
         try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
-        defer {
-            // Should it stay locked, closing the file releases it.
-            try? lock(file, .none, Self.bytes)
-        }
+        defer { unlock() }
         fence = nil
         try requireUnsealed()
         fence = try Errno.wrap("take over staging file") { () throws(Errno) in
@@ -190,14 +210,8 @@ public struct StagingFile: ~Copyable {
 
     /// Does something while no other request can take the end over, seal the file or remove it.
     public func whileCurrent(_ body: () throws(UploadError) -> Void) throws(UploadError) {
-        let file = file
-        do throws(StagingError) {
-            try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
-        } catch { throw error.uploadError }
-        defer {
-            // As above.
-            try? lock(file, .none, Self.bytes)
-        }
+        do throws(StagingError) { try lockShared() } catch { throw error.uploadError }
+        defer { unlock() }
         do throws(StagingError) { try requireUnsealed() } catch { throw error.uploadError }
         try body()
     }
@@ -227,22 +241,28 @@ public struct StagingFile: ~Copyable {
     }
 
     private func whileWritable(_ body: () throws(Errno) -> Void) throws(StagingError) {
-        let file = file
         switch access {
-        case .anonymous:
+        case .anonymous, .held:
             try Errno.wrap("write staging file", body)
         case .exclusive:
             try requireUnsealed()
             try Errno.wrap("write staging file", body)
         case .shared:
-            try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
-            defer {
-                // Should it stay locked, closing the file releases it.
-                try? lock(file, .none, Self.bytes)
-            }
+            try lockShared()
+            defer { unlock() }
             try requireUnsealed()
             try Errno.wrap("write staging file", body)
         }
+    }
+
+    private func lockShared() throws(StagingError) {
+        let file = file
+        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
+    }
+
+    private func unlock() {
+        // Should it stay locked, closing the file releases it.
+        try? lock(file, .none, Self.bytes)
     }
 
     /// Refuses a file that is sealed, has no name any more, or was taken over.

@@ -47,7 +47,7 @@ final class Bench: Sendable {
     func receive(_ text: String, _ offset: Int64, _ end: Int64) throws -> Receipt {
         let intake = intake()
         try intake.begin(segment(offset, end))
-        try intake.write(Array(text.utf8).span)
+        try intake.write(text)
         return try intake.end(isCutOff: false)
     }
 
@@ -88,7 +88,7 @@ final class Bench: Sendable {
         for (text, expected) in [("012", 3), ("01", 3), ("01234", 5)] as [(String, Int64)] {
             let intake = bench.intake()
             try intake.begin(bench.segment(0, 8))
-            try intake.write(Array(text.utf8).span)
+            try intake.write(text)
             #expect(try intake.end(isCutOff: true) == committed(expected))
         }
         try bench.receive("56789", 5, 10)
@@ -128,10 +128,10 @@ final class Bench: Sendable {
     func overtaken() throws {
         let hanging = bench.intake()
         try hanging.begin(bench.segment(0, 10))
-        try hanging.write(Array("012".utf8).span)
+        try hanging.write("012")
         try bench.receive("0123456789", 0, 10)
         _ = try bench.publish()
-        try hanging.write(Array("XXXXXXX".utf8).span)
+        try hanging.write("XXXXXXX")
         #expect(
             try hanging.end(isCutOff: false)
                 == .committed(FileProgress(spec: bench.spec, prefix: 10, state: .published(path: "a")), isWhole: true)
@@ -144,7 +144,7 @@ final class Bench: Sendable {
         let hanging = bench.intake()
         try hanging.begin(bench.segment(0, 10))
         #expect(try bench.intake().perform(.remove(bench.key)) == .done)
-        try hanging.write(Array("0123456789".utf8).span)
+        try hanging.write("0123456789")
         #expect(throws: UploadError.superseded) { try hanging.end(isCutOff: false) }
         #expect(try bench.staged().isEmpty)
     }
@@ -153,10 +153,10 @@ final class Bench: Sendable {
     func held() throws {
         let intake = bench.intake()
         try intake.begin(.whole(bytesMax: 4, isHashed: false))
-        try intake.write(Array("0123".utf8).span)
+        try intake.write("0123")
         #expect(try intake.end(isCutOff: false) == .held(HeldFile(index: 0), count: 4, digest: nil))
         try intake.begin(.whole(bytesMax: 4, isHashed: false))
-        try intake.write(Array("01234".utf8).span)
+        try intake.write("01234")
         #expect(throws: UploadError.tooLarge(maxBytes: 4)) { try intake.end(isCutOff: false) }
         #expect(try bench.staged().isEmpty)
         #expect(try FileManager.default.contentsOfDirectory(atPath: bench.root) == [".fermata"])
@@ -317,7 +317,7 @@ final class Bench: Sendable {
         let report = try bench.engine.sweep()
         #expect(report.inUse.count == 1)
         #expect(report.expired.isEmpty)
-        try slow.write(Array("456789".utf8).span)
+        try slow.write("456789")
         #expect(try slow.end(isCutOff: false) == committed(10, isWhole: true), "its last byte makes it live again")
         bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 1 }
         #expect(try bench.engine.sweep(isDryRun: true).expired.count == 1)
@@ -369,7 +369,7 @@ final class Bench: Sendable {
         let other = SessionKey(mount: "m", principal: "", id: "other")
         let intake = bench.intake()
         try intake.begin(.segment(other, bench.spec, .first(4)))
-        try intake.write(Array("0123".utf8).span)
+        try intake.write("0123")
         _ = try intake.end(isCutOff: false)
         try FileManager.default.removeItem(atPath: bench.root + "/.fermata/" + bench.staged()[0])
         #expect(try check()[0].contains("its bytes are gone"))
@@ -392,7 +392,7 @@ final class Bench: Sendable {
         func append(_ text: String, at offset: Int64) throws -> Outcome {
             let intake = bench.intake()
             try intake.begin(.append(AppendDestination(key, bytesMax: 100)))
-            try intake.write(Array(text.utf8).span)
+            try intake.write(text)
             guard case .held(let held, _, _) = try intake.end(isCutOff: false) else { return .done }
             return try intake.perform(.append(held, key, offset: offset))
         }

@@ -45,7 +45,7 @@ private struct Upload {
     /// Sends a part in one piece.
     func send(_ number: Int, _ text: String, hint: Int64? = nil) throws {
         let intake = try begin(number, hint: hint ?? Int64(text.utf8.count))
-        try intake.write(Array(text.utf8).span)
+        try intake.write(text)
         try end(intake, number)
     }
 
@@ -53,7 +53,7 @@ private struct Upload {
     func sendLateBound(_ number: Int, _ text: String) throws {
         let intake = Intake(bench.engine, for: mount)
         try intake.begin(.whole(bytesMax: 1 << 30, isHashed: true))
-        try intake.write(Array(text.utf8).span)
+        try intake.write(text)
         try end(intake, number)
     }
 
@@ -110,7 +110,7 @@ private struct Upload {
         let texts = (1...5).map { String(repeating: "\($0)", count: $0 == 5 ? 300_001 : 1_024_000) }
         let numbers = [3, 1, 5, 2, 4]
         let intakes = try numbers.map { ($0, try upload.begin($0, hint: Int64(texts[$0 - 1].utf8.count))) }
-        for (number, intake) in intakes { try intake.write(Array(texts[number - 1].utf8).span) }
+        for (number, intake) in intakes { try intake.write(texts[number - 1]) }
         for (number, intake) in intakes.reversed() { try upload.end(intake, number) }
         #expect(try bench.staged().count == 1, "no scratch file")
         let inode = try upload.inode(".fermata/" + upload.staging())
@@ -169,13 +169,13 @@ private struct Upload {
         try upload.send(1, kilo)
         try upload.send(2, "two")
         let cut = try upload.begin(1, hint: 1000)
-        try cut.write(Array("XXXX".utf8).span)
+        try cut.write("XXXX")
         _ = try cut.end(isCutOff: true)
         let wrong = try upload.begin(1, hint: 1000)
-        try wrong.write(Array("YYYY".utf8).span)
+        try wrong.write("YYYY")
         #expect(throws: UploadError.digestMismatch) { try upload.end(wrong, 1, expected: MD5.digest(of: "Z")) }
         let over = try upload.begin(2, hint: 1000)
-        try over.write(Array("second".utf8).span)
+        try over.write("second")
         try upload.end(over, 2)
         _ = try upload.complete([(1, kilo), (2, "second")])
         #expect(try bench.content("folder/a") == kilo + "second")
@@ -187,10 +187,10 @@ private struct Upload {
         let upload = try Upload(bench)
         let (first, second) = (String(repeating: "1", count: 1000), String(repeating: "2", count: 1000))
         let one = try upload.begin(1, hint: 1000)
-        try one.write(Array(first.utf8.prefix(500)).span)
+        try one.write(String(decoding: first.utf8.prefix(500), as: UTF8.self))
         let other = try upload.begin(1, hint: 1000)
-        try other.write(Array(second.utf8).span)
-        try one.write(Array(first.utf8.suffix(500)).span)
+        try other.write(second)
+        try one.write(String(decoding: first.utf8.suffix(500), as: UTF8.self))
         if firstWins {
             try upload.end(other, 1)
             try upload.end(one, 1)
@@ -207,7 +207,7 @@ private struct Upload {
         let upload = try Upload(bench)
         try upload.send(1, kilo)
         let intake = try upload.begin(2, hint: 1000)
-        try intake.write(Array("three".utf8).span)
+        try intake.write("three")
         try upload.end(intake, 3)
         #expect(try upload.numbers() == [1, 3])
         _ = try upload.complete([(1, kilo), (3, "three")])
@@ -232,12 +232,12 @@ private struct Upload {
             case 1, 2:
                 // Stays in flight while others go on.
                 let intake = try upload.begin(number, hint: Int64(count))
-                try intake.write(Array(text.utf8.prefix(count / 2)).span)
+                try intake.write(String(decoding: text.utf8.prefix(count / 2), as: UTF8.self))
                 open.append((number, text, intake))
                 continue
             case 3:
                 let intake = try upload.begin(number, hint: nil)
-                try intake.write(Array(text.utf8).span)
+                try intake.write(text)
                 try upload.end(intake, number)
             case _: try upload.send(number, text, hint: Int64(Bool.random(using: &generator) ? count : stride))
             }
@@ -249,7 +249,7 @@ private struct Upload {
                 late.append((number, intake))
                 continue
             }
-            try intake.write(Array(text.utf8.suffix(text.utf8.count - text.utf8.count / 2)).span)
+            try intake.write(String(decoding: text.utf8.suffix(text.utf8.count - text.utf8.count / 2), as: UTF8.self))
             try upload.end(intake, number)
             texts[number] = text
         }
@@ -265,7 +265,7 @@ private struct Upload {
         for (number, intake) in late {
             // In its own words: the upload is finished, or its staging file is another one now.
             #expect(throws: UploadError.self) {
-                try intake.write(Array("late".utf8).span)
+                try intake.write("late")
                 try upload.end(intake, number)
             }
         }
@@ -337,7 +337,7 @@ private struct Upload {
         #expect(try upload.complete([(1, "one")]) == file)
         #expect(throws: UploadError.finished) { try upload.complete([(1, "two")]) }
         #expect(throws: UploadError.finished) { try upload.send(1, "one") }
-        try late.write(Array("late".utf8).span)
+        try late.write("late")
         #expect(throws: UploadError.finished) { try upload.end(late, 2) }
         #expect(try bench.content("folder/a") == "one")
     }
@@ -371,7 +371,7 @@ private struct Upload {
         let hanging = try upload.begin(3, hint: 1000)
         for _ in 0..<2 { _ = try Intake(bench.engine, for: upload.mount).perform(.cancel(upload.key)) }
         #expect(try bench.staged().isEmpty)
-        try hanging.write(Array("late".utf8).span)
+        try hanging.write("late")
         #expect(throws: UploadError.cancelled) { try upload.end(hanging, 3) }
         #expect(throws: UploadError.cancelled) { try upload.send(1, "x") }
         #expect(throws: UploadError.cancelled) { try upload.complete([(1, kilo)]) }

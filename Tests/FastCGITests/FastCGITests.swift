@@ -40,19 +40,10 @@ final class Server: Sendable {
                 let append = { (span: Span<UInt8>) in
                     for index in span.indices { seen.body.append(span[index]) }
                 }
-                if request.awaitBody() {
-                    request.withFewBytes(append)
-                } else {
-                    let buffer = buffers.lend()
-                    switch request.read(into: buffer) {
-                    case .bytes(let count): buffer.withBytes(count, append)
-                    case .last(let count):
-                        buffer.withBytes(count, append)
-                        ends = true
-                    case .cutOff(let count):
-                        buffer.withBytes(count, append)
-                        (ends, seen.isCutOff) = (true, true)
-                    }
+                switch request.readBody(buffers, append) {
+                case .more, .later: break
+                case .last: ends = true
+                case .cutOff: (ends, seen.isCutOff) = (true, true)
                 }
                 if let id = request.parameter("TEST_BLOCKS") {
                     let body = seen

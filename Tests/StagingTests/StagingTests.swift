@@ -150,6 +150,28 @@ final class TemporaryRoot {
         #expect(try second.claim(10_000))
     }
 
+    @Test("who holds a file keeps it from being sealed until it yields, and can not hold it afterwards")
+    func hold() throws {
+        let area = try StagingArea.open(root: root.path)
+        var named = try StagingFile.anonymous(in: area)
+        try named.link(as: "s", in: area)
+        guard var writer = try StagingFile.open("s", in: area) else {
+            Issue.record("the file is there")
+            return
+        }
+        let all = ByteRange.first(10)
+        try writer.hold()
+        try writer.write(Array("0".utf8).span, at: 0)
+        try writer.hold()
+        #expect(try !tryLock(named.file, .exclusive, all))
+        writer.yield()
+        #expect(try tryLock(named.file, .exclusive, all))
+        try lock(named.file, .none, all)
+        #expect(chmod(root.path + "/.fermata/s", 0o644) == 0)
+        #expect(throws: StagingError.sealed) { try writer.hold() }
+        #expect(throws: StagingError.sealed) { try writer.write(Array("X".utf8).span, at: 0) }
+    }
+
     @Test("whoever takes over the end of a file last is the only one that writes there")
     func takeOver() throws {
         let area = try StagingArea.open(root: root.path)
