@@ -63,6 +63,7 @@ let package = Package(
             name: "Ledger",
             dependencies: [
                 "Uploads", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -157,7 +158,7 @@ let package = Package(
         .executableTarget(
             name: "benchmark",
             dependencies: [
-                "Digests", "MultipartForm", "Uploads",
+                "Digests", "Ledger", "MultipartForm", "Uploads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Benchmark",

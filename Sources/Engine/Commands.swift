@@ -16,7 +16,7 @@ extension Intake {
         case .open(let upload):
             return .described(try open(upload))
         case .store(let fields, let key):
-            try ledger.store(fields, in: key, expiresAt: now + mount.idleSeconds, now: now)
+            try ledger.store(fields, in: key, expiresAt: mount.expiry(at: now), now: now)
             return .done
         case .remove(let key):
             engine.discard(try ledger.remove(key))
@@ -68,7 +68,7 @@ extension Intake {
     /// Makes an upload, with the staging file that its bytes will go to.
     private func open(_ upload: NewUpload) throws(UploadError) -> SessionProgress {
         let (key, now) = (upload.key, engine.now())
-        let expiresAt = now + mount.idleSeconds
+        let expiresAt = mount.expiry(at: now)
         if try goesOn(upload) {
             try engine.ledger.store(upload.fields, in: key.session, expiresAt: expiresAt, now: now)
         } else {
@@ -128,7 +128,7 @@ extension Intake {
         CommitLimits(
             disjointRangesMax: mount.disjointRangesMax,
             fileBytesMax: mount.fileBytesMax,
-            expiresAt: engine.now() + mount.idleSeconds,
+            expiresAt: mount.expiry(at: engine.now()),
             isDurable: mount.durability == .segment
         )
     }
@@ -141,7 +141,7 @@ extension Intake {
             spec: spec,
             root: mount.root,
             staging: StagingArea.makeName(),
-            expiresAt: now + mount.idleSeconds,
+            expiresAt: mount.expiry(at: now),
             now: now
         )
     }

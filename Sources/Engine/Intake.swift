@@ -99,6 +99,7 @@ public final class Intake {
             // Without a byte there is nothing to keep, and nothing that another file should make way for.
             let keepsPrefix = isCutOff && reception.count > 0
             if !keepsPrefix, !reception.isSealed { try reception.fit(segment) }
+            reception.pause()
             let checksum = reception.checksumValue
             return try commit(reception, of: segment, checksum: checksum)
         case .acknowledged(let file, _):

@@ -225,8 +225,10 @@ public struct Request: ~Copyable {
         let bytes = Array(head.utf8) + body
         return unsafe bytes.withUnsafeBytes { buffer in
             unsafe buffer.withMemoryRebound(to: CChar.self) { characters in
+                // Closed by hand, as that tells whether it went well; the answer and its end go in one write.
                 unsafe FCGX_PutStr(characters.baseAddress, CInt(characters.count), connection.pointee.out)
-                    == characters.count && FCGX_FFlush(connection.pointee.out) == 0
+                    == characters.count && FCGX_FClose(connection.pointee.err) == 0
+                    && FCGX_FClose(connection.pointee.out) == 0
             }
         }
     }

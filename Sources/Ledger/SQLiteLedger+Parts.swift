@@ -1,4 +1,3 @@
-import Foundation
 import GRDB
 public import Uploads
 
@@ -48,7 +47,7 @@ extension SQLiteLedger {
 
     public func hasPartInPlace(_ number: Int, of file: StoredFile) throws(UploadError) -> Bool {
         try read("look up part") { db in
-            try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) != nil
+            try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) { _ in true } ?? false
         }
     }
 
@@ -71,10 +70,10 @@ extension SQLiteLedger {
             let size: Int64? = try db.row(
                 "UPDATE file SET partBytes = partBytes + ? WHERE id = ? RETURNING partBytes",
                 [part.part.size, file.id]
-            )?[0]
+            ) { $0[0] }
             if let size, size > limits.fileBytesMax { throw UploadError.tooLarge(maxBytes: limits.fileBytesMax) }
             try db.run(
-                "UPDATE session SET expiresAt = ? WHERE id = (SELECT session FROM file WHERE id = ?)",
+                "UPDATE session SET expiresAt = ?1 WHERE id = (SELECT session FROM file WHERE id = ?2) AND expiresAt <> ?1",
                 [limits.expiresAt, file.id]
             )
             return leftovers.map { [$0] } ?? []
@@ -101,7 +100,8 @@ extension SQLiteLedger {
 
     public func issueNumber() throws(UploadError) -> Int64 {
         try write("issue number", durable: true) { db in
-            guard let number: Int64 = try db.row("UPDATE issued SET number = number + 1 RETURNING number")?[0] else {
+            let number: Int64? = try db.row("UPDATE issued SET number = number + 1 RETURNING number") { $0[0] }
+            guard let number else {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "the last issued number is missing")
             }
             return number
@@ -119,7 +119,7 @@ extension Database {
         try run(
             "INSERT INTO part (file, number, size, md5, checksum, offset, scratch) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                file, part.part.number, part.part.size, Data(part.part.digest.bytes),
+                file, part.part.number, part.part.size, part.part.digest.bytes,
                 Int64(bitPattern: part.checksum), offset, scratch,
             ]
         )
@@ -128,14 +128,13 @@ extension Database {
     /// Removes a part; returns the name of its scratch file.
     @discardableResult
     func removePart(_ number: Int, of file: Int64) throws -> String? {
-        guard
-            let row = try row(
-                "DELETE FROM part WHERE file = ? AND number = ? RETURNING size, scratch",
-                [file, number]
-            )
-        else { return nil }
-        try run("UPDATE file SET partBytes = partBytes - ? WHERE id = ?", [row[0] as Int64, file])
-        return row[1]
+        let removed: (size: Int64, scratch: String?)? = try row(
+            "DELETE FROM part WHERE file = ? AND number = ? RETURNING size, scratch",
+            [file, number]
+        ) { ($0[0], $0[1]) }
+        guard let removed else { return nil }
+        try run("UPDATE file SET partBytes = partBytes - ? WHERE id = ?", [removed.size, file])
+        return removed.scratch
     }
 }
 

@@ -20,10 +20,9 @@ extension SQLiteLedger {
             )
             guard db.changesCount == 1 else { throw UploadError.superseded }
             let leftovers = try assembly.map { try db.settle($0, of: file) } ?? []
-            guard let row = try db.row("SELECT \(fileColumns) FROM file WHERE id = ?", [file.id]) else {
-                throw UploadError.superseded
-            }
-            return (try StoredFile(row: row), leftovers)
+            let sql = "SELECT \(fileColumns) FROM file WHERE id = ?"
+            guard let file = try db.row(sql, [file.id], StoredFile.init(row:)) else { throw UploadError.superseded }
+            return (file, leftovers)
         }
     }
 

@@ -1,4 +1,3 @@
-import Foundation
 import GRDB
 import Uploads
 
@@ -50,7 +49,7 @@ extension NewUpload.Kind {
 }
 
 extension StoredFile {
-    init(row: Row) throws {
+    init(row: Columns) throws {
         id = row[0]
         let total: Int64 = row[5]
         guard let path = RelativePath(parsing: row[4]), path.name != nil else {
@@ -80,13 +79,23 @@ extension StoredFile {
     }
 }
 
+extension ByteRange {
+    /// A range from the first two columns.
+    init(row: Columns) throws {
+        guard let range = ByteRange(offset: row[0], end: row[1]) else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a range ends before it begins")
+        }
+        self = range
+    }
+}
+
 extension Database {
     /// The session of a key that has not expired.
     func session(_ key: SessionKey, now: Int64) throws -> Int64? {
         try row(
             "SELECT id FROM session WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ?",
             [key.mount, key.principal, key.id, now]
-        )?[0]
+        ) { $0[0] }
     }
 
     /// The file of a session under a field name, unless its tombstone has run out.
@@ -96,19 +105,23 @@ extension Database {
             SELECT \(fileColumns) FROM file
             WHERE session = ? AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
             """,
-            [session, field, now]
-        ).map(StoredFile.init(row:))
+            [session, field, now],
+            StoredFile.init(row:)
+        )
     }
 
     /// The file of a number, as long as it has the same staging file.
     func current(_ file: StoredFile) throws -> StoredFile? {
-        try row("SELECT \(fileColumns) FROM file WHERE id = ? AND staging = ?", [file.id, file.staging])
-            .map(StoredFile.init(row:))
+        try row(
+            "SELECT \(fileColumns) FROM file WHERE id = ? AND staging = ?",
+            [file.id, file.staging],
+            StoredFile.init(row:)
+        )
     }
 
     /// The contiguous prefix of a file in bytes.
     func prefix(of file: Int64) throws -> Int64 {
-        try row("SELECT \"end\" FROM range WHERE file = ? AND start = 0", [file])?[0] ?? 0
+        try row("SELECT \"end\" FROM range WHERE file = ? AND start = 0", [file]) { $0[0] } ?? 0
     }
 
     /// How far a file is.
@@ -123,8 +136,8 @@ extension Database {
         return try rows(
             "SELECT number, size, md5, checksum, offset, scratch FROM part WHERE file = ? ORDER BY number",
             [file.id]
-        ).map { row in
-            guard let digest = MD5Digest(bytes: Array(row[2] as Data)) else {
+        ) { row in
+            guard let digest = MD5Digest(bytes: row[2]) else {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a part of file \(file.id) has no digest")
             }
             let scratch: String? = row[5]
@@ -140,24 +153,25 @@ extension Database {
     func leftovers(of file: Int64) throws -> [Leftover] {
         try rows(
             """
-            SELECT root, staging FROM file WHERE id = :file AND phase < \(PhaseCode.published.rawValue)
+            SELECT root, staging FROM file WHERE id = ?1 AND phase < \(PhaseCode.published.rawValue)
             UNION ALL SELECT file.root, scratch FROM part JOIN file ON file.id = part.file
-            WHERE part.file = :file AND scratch IS NOT NULL
+            WHERE part.file = ?1 AND scratch IS NOT NULL
             """,
-            ["file": file]
-        ).map { Leftover(root: $0[0], staging: $0[1]) }
+            [file]
+        ) { Leftover(root: $0[0], staging: $0[1]) }
     }
 
     /// The ranges of a table that overlap or touch `range`.
     func coverage(_ table: CoverageTable = .range, of file: Int64, near range: ByteRange) throws -> Coverage {
         let rows = try rows(
             """
-            SELECT start, "end" FROM \(table.rawValue) WHERE file = :file AND start <= :end
-            AND start >= ifnull((SELECT max(start) FROM \(table.rawValue) WHERE file = :file AND start < :start), 0)
+            SELECT start, "end" FROM \(table.rawValue) WHERE file = ?1 AND start <= ?3
+            AND start >= ifnull((SELECT max(start) FROM \(table.rawValue) WHERE file = ?1 AND start < ?2), 0)
             """,
-            ["file": file, "start": range.offset, "end": range.end]
+            [file, range.offset, range.end],
+            ByteRange.init(row:)
         )
-        return Coverage(rows.compactMap { ByteRange(offset: $0[0], end: $0[1]) }.filter(range.touches))
+        return Coverage(rows.filter(range.touches))
     }
 
     /// Adds a range to a table; `nil` when it held all of it before.
@@ -177,8 +191,11 @@ extension Database {
     /// All ranges of a table.
     func coverage(_ table: CoverageTable, of file: Int64) throws -> Coverage {
         Coverage(
-            try rows("SELECT start, \"end\" FROM \(table.rawValue) WHERE file = ? ORDER BY start", [file])
-                .compactMap { ByteRange(offset: $0[0], end: $0[1]) }
+            try rows(
+                "SELECT start, \"end\" FROM \(table.rawValue) WHERE file = ? ORDER BY start",
+                [file],
+                ByteRange.init(row:)
+            )
         )
     }
 
@@ -195,16 +212,14 @@ extension Database {
 
     /// The segments of a file that are not known to be on disk.
     func segments(of file: Int64) throws -> [CommittedSegment] {
-        try rows("SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start", [file])
-            .compactMap { row in
-                guard let range = ByteRange(offset: row[0], end: row[1]) else { return nil }
-                return CommittedSegment(range: range, checksum: UInt64(bitPattern: row[2] as Int64))
-            }
+        try rows("SELECT start, \"end\", checksum FROM segment WHERE file = ? ORDER BY start", [file]) { row in
+            CommittedSegment(range: try ByteRange(row: row), checksum: UInt64(bitPattern: row[2] as Int64))
+        }
     }
 
     /// Forgets what is known of the bytes of a file.
     func removeBytes(of file: Int64) throws {
         for table in ["range", "segment", "synced", "part"] { try run("DELETE FROM \(table) WHERE file = ?", [file]) }
-        try run("UPDATE file SET rangeCount = 0, segmentCount = 0, partBytes = 0 WHERE id = ?", [file])
+        try run("UPDATE file SET rangeCount = 0, partBytes = 0 WHERE id = ?", [file])
     }
 }

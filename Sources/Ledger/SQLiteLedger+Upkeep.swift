@@ -21,8 +21,9 @@ extension SQLiteLedger {
                 SELECT \(fileColumns) FROM file JOIN session ON session.id = file.session
                 WHERE session.expiresAt <= ? AND file.phase < ?
                 """,
-                [now, PhaseCode.publishing.rawValue]
-            ).map(StoredFile.init(row:))
+                [now, PhaseCode.publishing.rawValue],
+                StoredFile.init(row:)
+            )
         }
     }
 
@@ -30,15 +31,18 @@ extension SQLiteLedger {
         try write("remove expired sessions") { db in
             try db.run("DELETE FROM file WHERE tombstoneUntil <= ?", [now])
             var leftovers: [Leftover] = []
-            for row in try db.rows("SELECT id FROM session WHERE expiresAt <= ?", [now]) {
-                let session: Int64 = row[0]
-                let found = try db.rows("SELECT id, phase FROM file WHERE session = ?", [session])
+            let sessions: [Int64] = try db.rows("SELECT id FROM session WHERE expiresAt <= ?", [now]) { $0[0] }
+            for session in sessions {
+                let found: [(file: Int64, phase: Int64)] = try db.rows(
+                    "SELECT id, phase FROM file WHERE session = ?",
+                    [session]
+                ) { ($0[0], $0[1]) }
                 // A session goes with its last tombstone unless an upload in it goes on.
-                let isSpared = found.contains { file in
-                    files.contains(file[0]) || file[1] == PhaseCode.publishing.rawValue
+                let isSpared = found.contains { (file, phase) in
+                    files.contains(file) || phase == PhaseCode.publishing.rawValue
                 }
                 if isSpared { continue }
-                leftovers += try found.flatMap { try db.leftovers(of: $0[0]) }
+                leftovers += try found.flatMap { try db.leftovers(of: $0.file) }
                 try db.run("DELETE FROM session WHERE id = ?", [session])
             }
             return leftovers
@@ -56,15 +60,19 @@ extension SQLiteLedger {
                 SELECT \(fileColumns) FROM file WHERE phase = ? OR (phase = ? AND kind = 0 AND total =
                     ifnull((SELECT "end" FROM range WHERE file = file.id AND start = 0), 0))
                 """,
-                [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue]
-            ).map(StoredFile.init(row:))
+                [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue],
+                StoredFile.init(row:)
+            )
         }
     }
 
     public func unpublishedFiles() throws(UploadError) -> [StoredFile] {
         try read("list unpublished files") { db in
-            try db.rows("SELECT \(fileColumns) FROM file WHERE phase < ?", [PhaseCode.publishing.rawValue])
-                .map(StoredFile.init(row:))
+            try db.rows(
+                "SELECT \(fileColumns) FROM file WHERE phase < ?",
+                [PhaseCode.publishing.rawValue],
+                StoredFile.init(row:)
+            )
         }
     }
 
@@ -82,6 +90,7 @@ extension SQLiteLedger {
             let coverage = Coverage(synced.ranges + (try db.segments(of: file.id)).map(\.range))
             try db.replace(.range, of: file.id, with: coverage)
             try db.run("UPDATE file SET rangeCount = ? WHERE id = ?", [coverage.ranges.count, file.id])
+            try db.recountSegments(of: file.id)
         }
     }
 
@@ -104,21 +113,21 @@ extension SQLiteLedger {
     public func stagingNames() throws(UploadError) -> [String: Set<String>] {
         try read("list staging files") { db in
             var names: [String: Set<String>] = [:]
-            for row in try db.rows("SELECT path FROM root") { names[row[0], default: []] = [] }
-            let rows = try db.rows(
+            for root: String in try db.rows("SELECT path FROM root", [], { $0[0] }) { names[root, default: []] = [] }
+            let rows: [(root: String, name: String)] = try db.rows(
                 """
                 SELECT root, staging FROM file WHERE phase < ?
                 UNION ALL SELECT root, scratch FROM part JOIN file ON file.id = part.file WHERE scratch IS NOT NULL
                 """,
                 [PhaseCode.published.rawValue]
-            )
-            for row in rows { names[row[0], default: []].insert(row[1]) }
+            ) { ($0[0], $0[1]) }
+            for (root, name) in rows { names[root, default: []].insert(name) }
             return names
         }
     }
 
     public func verifiedBoot() throws(UploadError) -> String? {
-        try read("read boot") { db in try db.row("SELECT boot FROM verified")?[0] }
+        try read("read boot") { db in try db.row("SELECT boot FROM verified") { $0[0] } }
     }
 
     public func setVerifiedBoot(_ boot: String) throws(UploadError) {
@@ -131,15 +140,15 @@ extension SQLiteLedger {
 extension Database {
     /// Removes a session, expired or not; returns the staging files that only it needed.
     func removeSession(_ key: SessionKey) throws -> [Leftover] {
-        let arguments: StatementArguments = [key.mount, key.principal, key.id]
-        let files = try rows(
+        let arguments: [any ColumnValue] = [key.mount, key.principal, key.id]
+        let files: [Int64] = try rows(
             """
             SELECT file.id FROM file JOIN session ON session.id = file.session
             WHERE mount = ? AND principal = ? AND key = ?
             """,
             arguments
-        )
-        let leftovers = try files.flatMap { try self.leftovers(of: $0[0]) }
+        ) { $0[0] }
+        let leftovers = try files.flatMap { try self.leftovers(of: $0) }
         try run("DELETE FROM session WHERE mount = ? AND principal = ? AND key = ?", arguments)
         return leftovers
     }

@@ -12,9 +12,9 @@ extension SQLiteLedger {
                 SELECT \(fileColumns) FROM file WHERE session = ? AND phase > 0
                 AND (tombstoneUntil IS NULL OR tombstoneUntil > ?) ORDER BY id
                 """,
-                [session, now]
-            ).map { row in
-                let file = try StoredFile(row: row)
+                [session, now],
+                StoredFile.init(row:)
+            ).map { file in
                 let parts = try db.parts(of: file).map(\.part)
                 switch file.phase {
                 case .published(let path):
@@ -37,8 +37,9 @@ extension SQLiteLedger {
                     )
                 }
             }
-            let fields = try db.rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session])
-                .map { FormField(name: $0[0], value: $0[1]) }
+            let fields = try db.rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session]) {
+                FormField(name: $0[0], value: $0[1])
+            }
             return SessionProgress(files: files, fields: fields)
         }
     }
@@ -74,18 +75,15 @@ extension SQLiteLedger {
         limits: CommitLimits
     ) throws(UploadError) -> Commit {
         try write("commit segment", durable: limits.isDurable) { db in
-            guard let current = try db.current(file) else { throw UploadError.superseded }
+            guard let current = try db.openFile(file) else { throw UploadError.superseded }
             switch current.phase {
             case .reserved, .open: break
-            case .publishing, .published: return Commit(prefix: current.spec.total, isWhole: true)
+            case .publishing, .published: return Commit(prefix: current.total, isWhole: true)
             case .cancelled: throw UploadError.cancelled
             }
-            let isWhole = try db.add(segment, to: current, limits)
-            try db.run(
-                "UPDATE session SET expiresAt = ? WHERE id = (SELECT session FROM file WHERE id = ?)",
-                [limits.expiresAt, file.id]
-            )
-            return isWhole
+            let commit = try db.add(segment, to: current, limits)
+            try db.keep(current.session, until: limits.expiresAt)
+            return commit
         }
     }
 
@@ -103,10 +101,7 @@ extension SQLiteLedger {
                 )
             }
             for range in Coverage(segments.map(\.range)).ranges { _ = try db.insert(range, into: .synced, of: file.id) }
-            try db.run(
-                "UPDATE file SET segmentCount = (SELECT count(*) FROM segment WHERE file = :file) WHERE id = :file",
-                ["file": file.id]
-            )
+            try db.recountSegments(of: file.id)
         }
     }
 
@@ -123,7 +118,8 @@ extension SQLiteLedger {
                 leftovers += try db.leftovers(of: old.id)
             }
             let file = try db.place(new, in: session, phase: .open)
-            return (file, try db.add(segment, to: file, limits), leftovers)
+            let open = OpenFile(id: file.id, session: session, phase: .open, total: file.spec.total)
+            return (file, try db.add(segment, to: open, limits), leftovers)
         }
     }
 
@@ -143,12 +139,35 @@ extension SQLiteLedger {
         try write("store fields") { db in
             guard let session = try db.session(key, now: now) else { return }
             try db.store(fields, in: session)
-            try db.run("UPDATE session SET expiresAt = ? WHERE id = ?", [expiresAt, session])
+            try db.keep(session, until: expiresAt)
         }
     }
 }
 
+/// What committing a segment needs to know of its file.
+private struct OpenFile {
+    let id: Int64
+    let session: Int64
+    let phase: PhaseCode
+    let total: Int64
+}
+
 extension Database {
+    /// The file of a number, as long as it has the same staging file.
+    fileprivate func openFile(_ file: StoredFile) throws -> OpenFile? {
+        try row("SELECT session, phase, total FROM file WHERE id = ? AND staging = ?", [file.id, file.staging]) { row in
+            guard let phase = PhaseCode(rawValue: row[1]) else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(file.id) is in no known phase")
+            }
+            return OpenFile(id: file.id, session: row[0], phase: phase, total: row[2])
+        }
+    }
+
+    /// Has a session expire at a time. One that does already is not written.
+    func keep(_ session: Int64, until expiresAt: Int64) throws {
+        try run("UPDATE session SET expiresAt = ?1 WHERE id = ?2 AND expiresAt <> ?1", [expiresAt, session])
+    }
+
     /// Stores data fields in a session; the last value of a name wins.
     func store(_ fields: [FormField], in session: Int64) throws {
         for field in fields {
@@ -183,7 +202,7 @@ extension Database {
     ) throws -> StoredFile {
         let spec = new.spec
         try run("INSERT OR IGNORE INTO root (path) VALUES (?)", [new.root])
-        let row = try row(
+        let id: Int64? = try row(
             """
             INSERT INTO file (session, field, fileName, mediaType, target, replaces, total, root, staging, phase, kind,
                 stride, base)
@@ -201,8 +220,8 @@ extension Database {
                 spec.target.ifTaken == .replace, spec.total, new.root, new.staging, phase.rawValue, kind.code.rawValue,
                 kind.layout?.stride, kind.layout?.base ?? 1,
             ]
-        )
-        guard let id: Int64 = row?[0] else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }
+        ) { $0[0] }
+        guard let id else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }
         try removeBytes(of: id)
         return StoredFile(
             id: id,
@@ -215,25 +234,16 @@ extension Database {
     }
 
     /// Merges a segment into a file's coverage, which makes the file open.
-    fileprivate func add(_ segment: CommittedSegment, to file: StoredFile, _ limits: CommitLimits) throws -> Commit {
+    fileprivate func add(_ segment: CommittedSegment, to file: OpenFile, _ limits: CommitLimits) throws -> Commit {
         let (id, range) = (file.id, segment.range)
-        let merge = try insert(range, into: .range, of: id)
-        if let merge {
-            if merge.removed.isEmpty {
-                try run("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ?", [id])
-                let count: Int = try row("SELECT rangeCount FROM file WHERE id = ?", [id])?[0] ?? 0
-                if count > limits.disjointRangesMax {
-                    throw UploadError.tooManyRanges(max: limits.disjointRangesMax)
-                }
-            } else if merge.removed.count > 1 {
-                try run("UPDATE file SET rangeCount = rangeCount - ? WHERE id = ?", [merge.removed.count - 1, id])
-            }
-        }
+        let touching = try coverageRows(of: id, near: range)
+        var unsyncedCount = touching.map(\.segmentCount).reduce(0, +)
         var hasCutSegments = false
-        if merge?.removed.contains(where: range.overlaps) ?? true {
-            hasCutSegments = try forgetSegments(under: range, of: id)
+        if touching.contains(where: { $0.range.overlaps(range) }) {
+            let forgotten = try forgetSegments(under: range, of: id)
+            unsyncedCount -= forgotten.count
+            hasCutSegments = forgotten.hasCut
         }
-        var segmentCount = 0
         if limits.isDurable {
             _ = try insert(range, into: .synced, of: id)
         } else if !range.isEmpty {
@@ -241,32 +251,89 @@ extension Database {
                 "INSERT INTO segment (file, start, \"end\", checksum) VALUES (?, ?, ?, ?)",
                 [id, range.offset, range.end, Int64(bitPattern: segment.checksum)]
             )
-            let row = try row(
-                "UPDATE file SET segmentCount = segmentCount + 1 WHERE id = ? RETURNING segmentCount",
-                [id]
-            )
-            segmentCount = row?[0] ?? 0
+            unsyncedCount += 1
+        }
+        let rangeCount = try range.isEmpty ? nil : merge(range, touching, of: id, segmentCount: unsyncedCount)
+        if let rangeCount, rangeCount > limits.disjointRangesMax {
+            throw UploadError.tooManyRanges(max: limits.disjointRangesMax)
         }
         if file.phase == .reserved {
             try run("UPDATE file SET phase = ? WHERE id = ?", [PhaseCode.open.rawValue, id])
         }
+        // The sum is made now and then only: it may be one of many rows.
+        let isDue = (rangeCount ?? unsyncedCount) % CommitLimits.unsyncedSegmentsStep == 0
+        if isDue { unsyncedCount = try row("SELECT sum(segments) FROM range WHERE file = ?", [id]) { $0[0] } ?? 0 }
         let prefix = try prefix(of: id)
         return Commit(
             prefix: prefix,
-            isWhole: prefix == file.spec.total,
-            needsSync: hasCutSegments || segmentCount >= CommitLimits.unsyncedSegmentsMax
+            isWhole: prefix == file.total,
+            needsSync: hasCutSegments || isDue && unsyncedCount >= CommitLimits.unsyncedSegmentsMax
         )
+    }
+
+    /// A row of the coverage.
+    private struct CoverageRow {
+        let range: ByteRange
+        /// How many segments that are not known to be on disk begin in it.
+        let segmentCount: Int
+    }
+
+    /// The rows of the coverage that overlap or touch `range`.
+    private func coverageRows(of file: Int64, near range: ByteRange) throws -> [CoverageRow] {
+        try rows(
+            """
+            SELECT start, "end", segments FROM range WHERE file = ?1 AND start <= ?3
+            AND start >= ifnull((SELECT max(start) FROM range WHERE file = ?1 AND start < ?2), 0) ORDER BY start
+            """,
+            [file, range.offset, range.end]
+        ) { CoverageRow(range: try ByteRange(row: $0), segmentCount: $0[2]) }.filter { range.touches($0.range) }
+    }
+
+    /// Puts one row in the place of those that a range touches; the first stays where it can, as that writes least.
+    ///
+    /// - Returns: how many rows the file has now, if one has been added.
+    private func merge(
+        _ range: ByteRange,
+        _ touching: [CoverageRow],
+        of file: Int64,
+        segmentCount: Int
+    ) throws -> Int? {
+        let union = touching.reduce(range) { $0.union($1.range) }
+        let stays = touching.first?.range.offset == union.offset
+        for row in stays ? touching.dropFirst() : touching[...] {
+            try run("DELETE FROM range WHERE file = ? AND start = ?", [file, row.range.offset])
+        }
+        if stays {
+            try run(
+                "UPDATE range SET \"end\" = ?, segments = ? WHERE file = ? AND start = ?",
+                [union.end, segmentCount, file, union.offset]
+            )
+        } else {
+            try run(
+                "INSERT INTO range (file, start, \"end\", segments) VALUES (?, ?, ?, ?)",
+                [file, union.offset, union.end, segmentCount]
+            )
+        }
+        switch touching.count {
+        case 1: return nil
+        case 0:
+            return try row("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ? RETURNING rangeCount", [file]) { $0[0] }
+        default:
+            try run("UPDATE file SET rangeCount = rangeCount - ? WHERE id = ?", [touching.count - 1, file])
+            return nil
+        }
     }
 
     /// Forgets the checksums of segments that lie in a range which was written anew.
     ///
-    /// - Returns: whether segments lie partly in it. Theirs are not true any more either, but all there is to say which
-    ///   of the bytes beside the range a power cut has taken, until those are synced.
-    private func forgetSegments(under range: ByteRange, of file: Int64) throws -> Bool {
+    /// - Returns: how many, and whether segments lie partly in it. Theirs are not true any more either, but all there is
+    ///   to say which of the bytes beside the range a power cut has taken, until those are synced.
+    private func forgetSegments(under range: ByteRange, of file: Int64) throws -> (count: Int, hasCut: Bool) {
         let overlapping = try rows(
             "SELECT start, \"end\" FROM segment WHERE file = ? AND start < ? AND \"end\" > ?",
-            [file, range.end, range.offset]
-        ).compactMap { ByteRange(offset: $0[0], end: $0[1]) }
+            [file, range.end, range.offset],
+            ByteRange.init(row:)
+        )
         let covered = overlapping.filter { range.offset <= $0.offset && $0.end <= range.end }
         for segment in covered {
             try run(
@@ -274,9 +341,19 @@ extension Database {
                 [file, segment.offset, segment.end]
             )
         }
-        if !covered.isEmpty {
-            try run("UPDATE file SET segmentCount = segmentCount - ? WHERE id = ?", [covered.count, file])
-        }
-        return covered.count < overlapping.count
+        return (covered.count, covered.count < overlapping.count)
+    }
+
+    /// Counts anew how many segments begin in each row of the coverage.
+    func recountSegments(of file: Int64) throws {
+        try run(
+            """
+            UPDATE range SET segments = (
+                SELECT count(*) FROM segment
+                WHERE segment.file = ?1 AND segment.start >= range.start AND segment.start < range."end"
+            ) WHERE file = ?1
+            """,
+            [file]
+        )
     }
 }

@@ -37,8 +37,18 @@ public struct SQLiteLedger: Ledger {
         try Schema.migrator.migrate(pool)
     }
 
+    /// One transaction that sees the same state throughout.
     func read<Value>(_ operation: String, _ body: (Database) throws -> Value) throws(UploadError) -> Value {
-        do { return try pool.read(body) } catch { throw Self.uploadError(operation, error) }
+        do {
+            return try pool.unsafeRead { db in
+                try db.run("BEGIN")
+                // Nothing was written that could fail to be committed.
+                defer { db.rollBack() }
+                return try body(db)
+            }
+        } catch {
+            throw Self.uploadError(operation, error)
+        }
     }
 
     /// One transaction. With `durable`, it is on disk when the call returns.
@@ -49,7 +59,6 @@ public struct SQLiteLedger: Ledger {
     ) throws(UploadError) -> Value {
         do {
             return try pool.writeWithoutTransaction { db in
-                var value: Value?
                 if durable { try db.execute(sql: "PRAGMA synchronous=FULL") }
                 defer {
                     if durable {
@@ -57,13 +66,15 @@ public struct SQLiteLedger: Ledger {
                         do { try db.execute(sql: "PRAGMA synchronous=NORMAL") } catch { assertionFailure("\(error)") }
                     }
                 }
-                try db.inTransaction(.immediate) {
-                    value = try body(db)
-                    try db.checkFaults()
-                    return .commit
+                do {
+                    try db.run("BEGIN IMMEDIATE")
+                    let value = try body(db)
+                    try db.run("COMMIT")
+                    return value
+                } catch {
+                    db.rollBack()
+                    throw error
                 }
-                guard let value else { preconditionFailure("a transaction that returned has run its body") }
-                return value
             }
         } catch {
             throw Self.uploadError(operation, error)
@@ -75,32 +86,5 @@ public struct SQLiteLedger: Ledger {
         let failure = StorageFailure(operation: "ledger: " + operation, reason: "\(error)")
         if let error = error as? DatabaseError, error.resultCode == .SQLITE_FULL { return .noSpace(failure) }
         return .storage(failure)
-    }
-}
-
-extension Database {
-    /// Runs a statement that is prepared once a connection.
-    func run(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws {
-        try checkFaults()
-        try cachedStatement(sql: sql).execute(arguments: arguments)
-    }
-
-    /// The rows of a statement that is prepared once a connection.
-    func rows(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> [Row] {
-        try checkFaults()
-        return try Row.fetchAll(try cachedStatement(sql: sql), arguments: arguments)
-    }
-
-    /// The first row of a statement that is prepared once a connection.
-    func row(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> Row? {
-        try checkFaults()
-        return try Row.fetchOne(try cachedStatement(sql: sql), arguments: arguments)
-    }
-
-    /// Fails where a test wants it.
-    func checkFaults() throws {
-        #if DEBUG
-        try LedgerFaults.check()
-        #endif
     }
 }

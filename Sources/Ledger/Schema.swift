@@ -121,6 +121,19 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("4 segments of ranges") { db in
+            try db.execute(
+                sql: """
+                    -- how many segments begin in the range: a commit writes its row anyway
+                    ALTER TABLE range ADD COLUMN segments INTEGER NOT NULL DEFAULT 0;
+                    UPDATE range SET segments = (
+                        SELECT count(*) FROM segment WHERE segment.file = range.file
+                            AND segment.start >= range.start AND segment.start < range."end"
+                    );
+                    ALTER TABLE file DROP COLUMN segmentCount;
+                    """
+            )
+        }
         return migrator
     }
 }

@@ -110,6 +110,8 @@ public struct CommitLimits: Hashable, Sendable {
     /// After how many segments a file should be synced, so that the ledger stays small whatever its size: 100 MiB at
     /// the 100 KiB of a usual segment.
     public static let unsyncedSegmentsMax = 1024
+    /// After how many segments, or new ranges, all those of a file are counted.
+    static let unsyncedSegmentsStep = 64
 
     let disjointRangesMax: Int
     let fileBytesMax: Int64

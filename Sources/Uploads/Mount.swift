@@ -80,6 +80,16 @@ public struct Mount: Hashable, Sendable {
     /// as segments at its worst. dialects.md 1.4.3 says 1024, which a shuffled 1 GiB upload exceeds.
     public static let defaultDisjointRangesMax = 16_384
 
+    /// The longest time by which an expiry is put off, in seconds.
+    private static let expiryStepMax: Int64 = 60
+
+    /// When a session expires that has had its last byte now, in seconds since 1970: after `idleSeconds`, and up to a
+    /// minute or a 60th of that later, so that not every request changes it.
+    public func expiry(at now: Int64) -> Int64 {
+        let step = max(1, min(Self.expiryStepMax, idleSeconds / 60))
+        return (now + idleSeconds + step - 1) / step * step
+    }
+
     /// Whether a file of this name and media type may be stored.
     public func allows(fileName: String, mediaType: String) -> Bool {
         if types.isEmpty { return true }

@@ -237,7 +237,7 @@ final class Bench: Sendable {
         try bench.receive("4", 4, 5)
         bench.clock.seconds.withLock { $0 += 24 * 3600 - 1 }
         #expect(try bench.engine.sweep().expired.count == 0)
-        bench.clock.seconds.withLock { $0 += 1 }
+        bench.clock.seconds.withLock { $0 += 61 }
         #expect(try bench.engine.sweep().expired.count == 1)
         #expect(try bench.staged().isEmpty)
         #expect(try bench.prefix() == nil)
@@ -313,13 +313,13 @@ final class Bench: Sendable {
         try bench.receive("0123", 0, 4)
         let slow = bench.intake()
         try slow.begin(bench.segment(4, 10))
-        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 1 }
+        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 60 }
         let report = try bench.engine.sweep()
         #expect(report.inUse.count == 1)
         #expect(report.expired.isEmpty)
         try slow.write("456789")
         #expect(try slow.end(isCutOff: false) == committed(10, isWhole: true), "its last byte makes it live again")
-        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 1 }
+        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 60 }
         #expect(try bench.engine.sweep(isDryRun: true).expired.count == 1)
         #expect(try bench.staged().count == 1)
         #expect(try bench.engine.sweep().expired.count == 1)

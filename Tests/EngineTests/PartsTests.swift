@@ -382,7 +382,7 @@ private struct Upload {
         let upload = try Upload(bench)
         try upload.send(1, kilo)
         try upload.sendLateBound(2, "two")
-        bench.clock.seconds.withLock { $0 += upload.mount.idleSeconds + 1 }
+        bench.clock.seconds.withLock { $0 += upload.mount.idleSeconds + 60 }
         #expect(throws: UploadError.unknownUpload) { try upload.send(3, "x") }
         _ = try bench.engine.sweep()
         #expect(try bench.staged().isEmpty)
@@ -445,7 +445,7 @@ private struct Upload {
         let upload = try Upload(bench)
         try upload.send(1, kilo)
         let slow = try upload.begin(1, hint: 1000)
-        bench.clock.seconds.withLock { $0 += upload.mount.idleSeconds + 1 }
+        bench.clock.seconds.withLock { $0 += upload.mount.idleSeconds + 60 }
         #expect(try bench.engine.sweep().inUse.count == 1)
         _ = consume slow
         #expect(try upload.bench.engine.sweep().expired.count == 1)

@@ -198,12 +198,12 @@ import Uploads
     func synchronous() throws {
         func level() throws -> Int {
             try ledger.pool.writeWithoutTransaction { db in
-                try #require(try db.row("PRAGMA synchronous")?[0] as Int?)
+                try #require(try db.row("PRAGMA synchronous") { $0[0] as Int })
             }
         }
         #expect(try level() == 1)
         let inside: Int = try ledger.write("test", durable: true) { db in
-            try #require(try db.row("PRAGMA synchronous")?[0] as Int?)
+            try #require(try db.row("PRAGMA synchronous") { $0[0] as Int })
         }
         #expect(inside == 2)
         #expect(try level() == 1)
@@ -224,6 +224,7 @@ import Uploads
                         INSERT INTO file (id, session, field, fileName, mediaType, target, total, root, staging, phase)
                             VALUES (1, 1, 'f', 'a', 't', 'image.jpg', 10, '/r', 's1', 1);
                         INSERT INTO range (file, start, end) VALUES (1, 0, 4);
+                        INSERT INTO segment (file, start, end, checksum) VALUES (1, 0, 2, 7), (1, 2, 4, 8);
                         """
                 )
             }
@@ -235,6 +236,8 @@ import Uploads
         #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4)])
         #expect(try ledger.issueNumber() == 1)
         #expect(try ledger.issueNumber() == 2)
+        let counts = try ledger.read("test") { db in try db.rows("SELECT segments FROM range") { $0[0] as Int } }
+        #expect(counts == [2])
     }
 }
 

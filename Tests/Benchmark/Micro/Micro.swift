@@ -8,6 +8,9 @@ struct Micro: ParsableCommand {
     @Option(help: "Which figures, as a regular expression of their names.")
     var figures = ".*"
 
+    @Option(help: "Where the ledger is made.")
+    var directory = "/dev/shm"
+
     @Option(help: "How often each is measured, 1 to 1000.")
     var rounds = 5
 
@@ -17,7 +20,8 @@ struct Micro: ParsableCommand {
 
     func run() throws {
         let pattern = try Regex(figures)
-        let chosen = ParserFigures.all.filter { $0.name.wholeMatch(of: pattern) != nil }
+        let ledger = try LedgerFigures(in: directory)
+        let chosen = (ParserFigures.all + ledger.all).filter { $0.name.wholeMatch(of: pattern) != nil }
         var rates: [[Double]] = Array(repeating: [], count: chosen.count)
         for _ in 0..<rounds {
             for (index, figure) in chosen.enumerated() { rates[index].append(try figure.rate()) }
