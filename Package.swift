@@ -30,10 +30,16 @@ let package = Package(
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CPosix"),
+        .target(name: "CMD5"),
+        .target(name: "Threading", dependencies: ["CPosix"], swiftSettings: memorySafe),
 
         .target(name: "MultipartForm", swiftSettings: memorySafe),
         .target(name: "Uploads", swiftSettings: memorySafe),
-        .target(name: "Digests", dependencies: ["CCrypto", "CXXHash", "Uploads"], swiftSettings: memorySafe),
+        .target(
+            name: "Digests",
+            dependencies: ["CCrypto", "CMD5", "CXXHash", "Threading", "Uploads"],
+            swiftSettings: memorySafe
+        ),
         .target(
             name: "Dialects",
             dependencies: [
@@ -45,7 +51,7 @@ let package = Package(
         .target(
             name: "FastCGI",
             dependencies: [
-                "CFastCGI", "CPosix",
+                "CFastCGI", "CPosix", "Threading",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -79,7 +85,7 @@ let package = Package(
         .target(
             name: "Responder",
             dependencies: [
-                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Uploads",
+                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Threading", "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -97,6 +103,7 @@ let package = Package(
             swiftSettings: memorySafe
         ),
 
+        .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: strict),
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),

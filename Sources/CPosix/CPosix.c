@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 int cposix_open_anonymous(int directory, mode_t mode) {
@@ -56,3 +57,12 @@ int cposix_stack(void **lowest, size_t *count) {
 }
 
 void cposix_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }
+
+int cposix_sem_wait(sem_t *semaphore, int64_t microseconds) {
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    int64_t nanoseconds = end.tv_nsec + microseconds * 1000;
+    end.tv_sec += nanoseconds / 1000000000;
+    end.tv_nsec = nanoseconds % 1000000000;
+    return sem_clockwait(semaphore, CLOCK_MONOTONIC, &end);
+}

@@ -4,6 +4,9 @@ public import Uploads
 
 /// What a dialect is asked: the head of a request, as the web server passed it on.
 public struct RequestHead: Sendable {
+    /// The header fields that dialects look at.
+    public static let fieldNames: [HTTPField.Name] = [.contentType]
+
     /// Method, path and header fields.
     public let request: HTTPRequest
     /// What follows the mount in the path (`PATH_INFO`).

@@ -6,30 +6,51 @@ public import Uploads
 /// The C state is made with the value, used by it alone and freed with it, hence `@safe`.
 @safe
 public struct MD5: ~Copyable {
-    private let context: OpaquePointer
+    private let state: UnsafeMutablePointer<MD5_CTX>
 
     /// The digest of no bytes yet.
     public init() {
-        guard let context = unsafe EVP_MD_CTX_new() else { fatalError("out of memory") }
-        unsafe self.context = context
-        guard unsafe EVP_DigestInit_ex(context, EVP_md5(), nil) == 1 else { fatalError("libcrypto has no MD5") }
+        unsafe state = .allocate(capacity: 1)
+        unsafe MD5_Init(state)
     }
 
     deinit {
-        unsafe EVP_MD_CTX_free(context)
+        unsafe state.deallocate()
     }
 
     /// Takes in the next bytes.
     public func update(_ bytes: Span<UInt8>) {
         unsafe bytes.withUnsafeBytes { buffer in
-            _ = unsafe EVP_DigestUpdate(context, buffer.baseAddress, buffer.count)
+            _ = unsafe MD5_Update(state, buffer.baseAddress, buffer.count)
         }
+    }
+
+    /// Takes in the next bytes, together with what other threads have at the same time.
+    ///
+    /// - Parameter others: how many others there may be to wait for.
+    func update(_ bytes: UnsafeBufferPointer<UInt8>, in lanes: MD5Lanes, others: Int) {
+        let rest = unsafe bytes.count - fillBlock(bytes)
+        let blockCount = rest / MD5Lanes.blockBytes
+        guard blockCount > 0, let end = unsafe bytes.baseAddress?.advanced(by: bytes.count) else {
+            return unsafe update(bytes.extracting((bytes.count - rest)...).span)
+        }
+        unsafe lanes.update(state, end - rest, blockCount: blockCount, others: others)
+        let tail = rest % MD5Lanes.blockBytes
+        unsafe update(UnsafeBufferPointer(start: end - tail, count: tail).span)
+    }
+
+    /// Takes in as many bytes as complete a block that has begun; how many.
+    private func fillBlock(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+        let begun = unsafe Int(state.pointee.num)
+        let missing = begun == 0 ? 0 : min(MD5Lanes.blockBytes - begun, bytes.count)
+        unsafe update(bytes.extracting(..<missing).span)
+        return missing
     }
 
     /// The digest of all bytes.
     public consuming func finish() -> MD5Digest {
         var bytes = [UInt8](repeating: 0, count: MD5Digest.byteCount)
-        unsafe bytes.withUnsafeMutableBufferPointer { _ = unsafe EVP_DigestFinal_ex(context, $0.baseAddress, nil) }
+        unsafe bytes.withUnsafeMutableBufferPointer { _ = unsafe MD5_Final($0.baseAddress, state) }
         guard let digest = MD5Digest(bytes: bytes) else { preconditionFailure("MD5 has 16 bytes") }
         return digest
     }

@@ -44,7 +44,7 @@ struct Reception: ~Copyable {
     /// The file was published or restarted by another request while these bytes came in.
     private(set) var isSealed = false
     private let checksum = Checksum()
-    private let md5: MD5?
+    private var md5: SharedMD5?
     /// The staging file of an upload whose bytes go aside, kept open because that marks it as in use.
     private let marked: StagingFile?
 
@@ -60,7 +60,7 @@ struct Reception: ~Copyable {
         self.file = file
         self.base = base
         self.countMax = countMax
-        md5 = isHashed ? MD5() : nil
+        md5 = isHashed ? SharedMD5() : nil
         self.marked = marked
     }
 
@@ -124,7 +124,10 @@ struct Reception: ~Copyable {
     }
 
     /// Lets others publish or take over the file while no bytes come.
-    mutating func pause() { file.yield() }
+    mutating func pause() {
+        file.yield()
+        md5?.pause()
+    }
 
     /// The file without the rest.
     consuming func release() -> StagingFile {

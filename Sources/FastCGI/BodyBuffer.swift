@@ -1,5 +1,6 @@
 import CFastCGI
 import Glibc
+import Threading
 
 /// A block of memory for the bytes of a body, lent by a pool for as long as a body is read.
 public struct BodyBuffer: ~Copyable {

@@ -4,7 +4,7 @@ public import HTTPTypes
 
 /// One request, from accept to answer, on the thread that accepted it.
 ///
-/// 1. The parameters are copied out before the body is read, within the limits below.
+/// 1. The parameters are looked up where libfcgi has them, within the limits below.
 /// 2. The body ends `whole` only when the web server said so: at the empty FCGI_STDIN record, and at CONTENT_LENGTH
 ///    where it is given. Anything else is `cutOff`, and what came before is handed on all the same.
 /// 3. It is answered once: `send` consumes the request.
@@ -19,13 +19,11 @@ public struct Request: ~Copyable {
     /// How many bytes the parameters of a request may have together.
     public static let parameterBytesMax = 256 << 10
 
-    /// The parameters that the web server set (`NAME`), and those that the client's header fields became (`HTTP_NAME`).
-    private var parameters: [String: String]
-    /// False when the parameters exceed their limits; none is kept then.
+    /// False when the parameters exceed their limits; there are none then.
     public let areParametersComplete: Bool
     private let connection: UnsafeMutablePointer<FCGX_Request>
     /// The length of the body (RFC 3875 4.1.2).
-    public let contentLength: ContentLength
+    public private(set) var contentLength: ContentLength
     private var received: Int64 = 0
     private var slowWaits = 0
     private var isBodyRead = false
@@ -35,41 +33,56 @@ public struct Request: ~Copyable {
 
     init(_ connection: UnsafeMutablePointer<FCGX_Request>) {
         unsafe self.connection = connection
-        let parameters = unsafe Self.copyParameters(connection.pointee.envp)
-        self.parameters = parameters ?? [:]
-        areParametersComplete = parameters != nil
-        contentLength = ContentLength(parameters?["CONTENT_LENGTH"])
+        unsafe areParametersComplete = Self.fitLimits(connection.pointee.envp)
+        contentLength = .unknown
+        contentLength = ContentLength(text("CONTENT_LENGTH"))
     }
 
-    /// Forgets the parameters once they have been read, as the body may take long.
-    public mutating func forgetParameters() { parameters = [:] }
-
     deinit {
-        if !isBodyRead { unsafe connection.pointee.keepConnection = 0 }
+        if isBodyRead {
+            // Nothing is left to be read, so the connection can be closed at once: without this, libfcgi would wait until
+            // the web server has closed it, lest unread bytes make it lose the answer.
+            unsafe FCGX_Detach(connection)
+        } else {
+            unsafe connection.pointee.keepConnection = 0
+        }
         unsafe FCGX_Finish_r(connection)
     }
 
-    private static func copyParameters(_ environment: FCGX_ParamArray?) -> [String: String]? {
-        var parameters: [String: String] = [:]
-        guard var entry = unsafe environment else { return parameters }
-        var bytes = 0
+    private static func fitLimits(_ environment: FCGX_ParamArray?) -> Bool {
+        guard var entry = unsafe environment else { return true }
+        var (count, bytes) = (0, 0)
         while let text = unsafe entry.pointee {
-            let buffer = unsafe UnsafeBufferPointer(start: text, count: strlen(text))
-            bytes += buffer.count
-            guard parameters.count < parametersMax, bytes <= parameterBytesMax else { return nil }
-            if let equals = unsafe buffer.firstIndex(of: CChar(UInt8(ascii: "="))) {
-                let name = unsafe decode(buffer[..<equals])
-                parameters[name] = unsafe decode(buffer[(equals + 1)...])
-            }
+            count += 1
+            bytes += unsafe strlen(text)
+            guard count <= parametersMax, bytes <= parameterBytesMax else { return false }
             unsafe entry += 1
         }
-        return parameters
+        return true
     }
 
-    private static func decode(_ characters: Slice<UnsafeBufferPointer<CChar>>) -> String {
-        let bytes = unsafe characters.map { UInt8(bitPattern: $0) }
-        if let text = String(validating: bytes, as: UTF8.self) { return text }
-        return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+    /// The value of a parameter: the web server's own (`NAME`), or what a header field of the client became
+    /// (`HTTP_NAME`). Of one that is given twice the last counts, as where a location adds to what it includes.
+    private func text(_ name: String) -> String? {
+        guard areParametersComplete, var entry = unsafe connection.pointee.envp else { return nil }
+        return unsafe name.withCString { name in
+            let count = unsafe strlen(name)
+            var value: UnsafeMutablePointer<CChar>?
+            while let text = unsafe entry.pointee {
+                if unsafe strncmp(text, name, count) == 0, unsafe text[count] == CChar(UInt8(ascii: "=")) {
+                    unsafe value = text + count + 1
+                }
+                unsafe entry += 1
+            }
+            return unsafe value.map { unsafe Self.decode($0) }
+        }
+    }
+
+    /// Text as UTF-8, or else as ISO-8859-1.
+    private static func decode(_ text: UnsafeMutablePointer<CChar>) -> String {
+        if let text = unsafe String(validatingCString: text) { return text }
+        let bytes = unsafe UnsafeBufferPointer(start: text, count: strlen(text))
+        return unsafe String(String.UnicodeScalarView(bytes.map { Unicode.Scalar(UInt8(bitPattern: $0)) }))
     }
 
     // MARK: The head
@@ -77,25 +90,41 @@ public struct Request: ~Copyable {
     /// A parameter of the web server's own; header fields of the client can not be had this way.
     public func parameter(_ name: String) -> String? {
         precondition(!name.hasPrefix("HTTP_"), "a client can set \(name)")
-        return parameters[name]
+        return text(name)
     }
 
-    /// The request as HTTP has it: its method, its path with the query, and the client's header fields, which CGI passes as
-    /// `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
-    public var httpRequest: HTTPRequest? {
-        guard let method = parameters["REQUEST_METHOD"].flatMap({ HTTPRequest.Method($0) }) else { return nil }
-        let query = parameters["QUERY_STRING"].flatMap { $0.isEmpty ? nil : "?" + $0 } ?? ""
-        var fields = HTTPFields()
-        for (name, value) in parameters where name.hasPrefix("HTTP_") {
-            let dashed = name.dropFirst(5).map { $0 == "_" ? "-" : $0 }
-            if let name = HTTPField.Name(String(dashed)) { fields.append(HTTPField(name: name, value: value)) }
+    /// The web server's own parameters whose names begin in a way, in their order, as `NAME=value`.
+    public func parameters(beginningWith prefix: String) -> [String] {
+        precondition(!"HTTP_".hasPrefix(prefix), "a client can set such parameters")
+        guard areParametersComplete, var entry = unsafe connection.pointee.envp else { return [] }
+        return unsafe prefix.withCString { prefix in
+            let count = unsafe strlen(prefix)
+            var parameters: [String] = []
+            while let text = unsafe entry.pointee {
+                if unsafe strncmp(text, prefix, count) == 0 { unsafe parameters.append(Self.decode(text)) }
+                unsafe entry += 1
+            }
+            return parameters
         }
-        if let contentType = parameters["CONTENT_TYPE"], !contentType.isEmpty { fields[.contentType] = contentType }
+    }
+
+    /// The request as HTTP has it: its method, its path with the query, and those of the client's header fields that are
+    /// asked for, which CGI passes as `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
+    public func httpRequest(withFields names: [HTTPField.Name]) -> HTTPRequest? {
+        guard let method = text("REQUEST_METHOD").flatMap({ HTTPRequest.Method($0) }) else { return nil }
+        let query = text("QUERY_STRING").flatMap { $0.isEmpty ? nil : "?" + $0 } ?? ""
+        var fields = HTTPFields()
+        for name in names {
+            let parameter =
+                name == .contentType
+                ? "CONTENT_TYPE" : "HTTP_" + name.rawName.uppercased().replacing("-", with: "_")
+            if let value = text(parameter), !value.isEmpty { fields[name] = value }
+        }
         return HTTPRequest(
             method: method,
-            scheme: parameters["HTTPS"] == "on" ? "https" : "http",
-            authority: parameters["HTTP_HOST"],
-            path: (parameters["SCRIPT_NAME"] ?? "") + (parameters["PATH_INFO"] ?? "") + query,
+            scheme: text("HTTPS") == "on" ? "https" : "http",
+            authority: text("HTTP_HOST"),
+            path: (text("SCRIPT_NAME") ?? "") + (text("PATH_INFO") ?? "") + query,
             headerFields: fields
         )
     }

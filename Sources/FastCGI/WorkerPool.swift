@@ -3,6 +3,7 @@ import CPosix
 import Glibc
 import Synchronization
 import SystemPackage
+import Threading
 
 /// Threads that each take a request, see it through and take the next.
 ///

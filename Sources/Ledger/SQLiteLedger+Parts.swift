@@ -26,7 +26,7 @@ extension SQLiteLedger {
     }
 
     public func upload(_ key: FileKey, now: Int64) throws(UploadError) -> StoredUpload? {
-        try read("look up upload") { db in
+        try readAtHand("look up upload") { db in
             guard let session = try db.session(key.session, now: now),
                 let file = try db.file(key.field, in: session, now: now)
             else { return nil }
@@ -46,8 +46,10 @@ extension SQLiteLedger {
     }
 
     public func hasPartInPlace(_ number: Int, of file: StoredFile) throws(UploadError) -> Bool {
-        try read("look up part") { db in
-            try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) { _ in true } ?? false
+        try readAtHand("look up part") { db in
+            try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) { _ in
+                true
+            } ?? false
         }
     }
 

@@ -50,7 +50,7 @@ extension SQLiteLedger {
         overlapping range: ByteRange,
         now: Int64
     ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)? {
-        try read("look up file") { db in
+        try readAtHand("look up file") { db in
             guard let session = try db.session(key, now: now), let file = try db.file(field, in: session, now: now)
             else { return nil }
             return (file, try db.coverage(of: file.id, near: range).overlaps(range))
@@ -317,7 +317,9 @@ extension Database {
         switch touching.count {
         case 1: return nil
         case 0:
-            return try row("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ? RETURNING rangeCount", [file]) { $0[0] }
+            return try row("UPDATE file SET rangeCount = rangeCount + 1 WHERE id = ? RETURNING rangeCount", [file]) {
+                $0[0]
+            }
         default:
             try run("UPDATE file SET rangeCount = rangeCount - ? WHERE id = ?", [touching.count - 1, file])
             return nil

@@ -37,16 +37,14 @@ public struct SQLiteLedger: Ledger {
         try Schema.migrator.migrate(pool)
     }
 
-    /// One transaction that sees the same state throughout.
+    /// One transaction that sees the same state throughout, beside those that write.
     func read<Value>(_ operation: String, _ body: (Database) throws -> Value) throws(UploadError) -> Value {
-        do {
-            return try pool.unsafeRead { db in
-                try db.run("BEGIN")
-                // Nothing was written that could fail to be committed.
-                defer { db.rollBack() }
-                return try body(db)
-            }
-        } catch {
+        do { return try pool.unsafeRead { try $0.read(body) } } catch { throw Self.uploadError(operation, error) }
+    }
+
+    /// The same on the connection that writes, which has at hand what it wrote: for what every segment asks.
+    func readAtHand<Value>(_ operation: String, _ body: (Database) throws -> Value) throws(UploadError) -> Value {
+        do { return try pool.writeWithoutTransaction { try $0.read(body) } } catch {
             throw Self.uploadError(operation, error)
         }
     }

@@ -13,12 +13,16 @@ protocol ColumnValue {
 }
 
 extension Int64: ColumnValue {
-    func bind(to statement: SQLiteStatement, at index: CInt) -> CInt { unsafe sqlite3_bind_int64(statement, index, self) }
+    func bind(to statement: SQLiteStatement, at index: CInt) -> CInt {
+        unsafe sqlite3_bind_int64(statement, index, self)
+    }
     init(_ statement: SQLiteStatement, column: CInt) { self = unsafe sqlite3_column_int64(statement, column) }
 }
 
 extension Int: ColumnValue {
-    func bind(to statement: SQLiteStatement, at index: CInt) -> CInt { unsafe Int64(self).bind(to: statement, at: index) }
+    func bind(to statement: SQLiteStatement, at index: CInt) -> CInt {
+        unsafe Int64(self).bind(to: statement, at: index)
+    }
     init(_ statement: SQLiteStatement, column: CInt) { self = unsafe Int(Int64(statement, column: column)) }
 }
 
@@ -121,6 +125,14 @@ extension Database {
         #if DEBUG
         try LedgerFaults.check()
         #endif
+    }
+
+    /// One transaction that changes nothing.
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        try run("BEGIN")
+        // Nothing was written that could fail to be committed.
+        defer { rollBack() }
+        return try body(self)
     }
 
     /// Gives up a transaction, if there is one.

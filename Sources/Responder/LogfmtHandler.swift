@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 public import Logging
 
 /// Writes log lines as logfmt to standard error: `time=… level=info msg=request mount=/up …`.
@@ -17,17 +17,35 @@ public struct LogfmtHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        let time = Date.now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-        var line = "time=\(time) level=\(event.level) msg=\(Self.quoted("\(event.message)"))"
+        var line = "time=\(Self.time()) level=\(event.level) msg=\(Self.quoted("\(event.message)"))"
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+        line += "\n"
+        // One call, so that lines of several processes do not mix. What can not be logged is lost.
+        line.withUTF8 { _ = unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// The time in UTC, as RFC 3339 has it, to the millisecond.
+    private static func time() -> String {
+        var now = timespec()
+        var parts = unsafe tm()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        unsafe gmtime_r(&now.tv_sec, &parts)
+        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { text in
+            let count = unsafe strftime(text.baseAddress, text.count, "%Y-%m-%dT%H:%M:%S.", &parts)
+            let milliseconds = String(1000 + now.tv_nsec / 1_000_000).dropFirst()
+            let seconds = unsafe UnsafeRawBufferPointer(text)[..<count]
+            return unsafe String(decoding: seconds, as: UTF8.self) + milliseconds + "Z"
+        }
     }
 
     /// A value in quotes when it holds anything that would end it.
     private static func quoted(_ text: String) -> String {
         let isPlain =
-            !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0 != "\\" }
+            !text.isEmpty
+            && text.utf8.allSatisfy {
+                $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != UInt8(ascii: "\\")
+            }
         if isPlain { return text }
         var quoted = "\""
         for scalar in text.unicodeScalars {

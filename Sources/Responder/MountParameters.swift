@@ -34,9 +34,9 @@ struct MountError: Error, CustomStringConvertible {
 }
 
 /// The mount of a request: its dialect, and what `FERMATA_*` parameters say of it (design.md 4).
-struct MountParameters {
+struct MountParameters: Sendable {
     let dialect: Dialect
-    let mount: Mount
+    private(set) var mount: Mount
 
     init(_ request: borrowing Request, _ settings: ResponderSettings) throws(MountError) {
         guard let dialectName = Self.value("FERMATA_DIALECT", request) else {
@@ -102,6 +102,13 @@ struct MountParameters {
             }
         }
         self.mount = mount
+    }
+
+    /// The same for another request, which differs in who is uploading alone.
+    func of(_ request: borrowing Request) -> MountParameters {
+        var parameters = self
+        parameters.mount.principal = Self.principal(request)
+        return parameters
     }
 
     /// Who is uploading. An expression of the administrator's own may be a token, so only its hash is kept (dialects.md

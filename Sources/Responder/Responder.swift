@@ -9,28 +9,27 @@ import Uploads
 /// the answer, on the thread that calls it.
 public struct Responder: Sendable {
     private let handler: Handler
-    private let settings: ResponderSettings
+    private let mounts: MountCache
     private let logger: Logger
     private let buffers = BodyBufferPool()
 
     /// A responder on an engine.
     public init(_ engine: Engine, settings: ResponderSettings, logger: Logger) {
         handler = Handler(engine, signingKey: settings.signingKey)
-        self.settings = settings
+        mounts = MountCache(settings)
         self.logger = logger
     }
 
     /// Sees one request through.
     public func respond(to request: consuming Request) {
         let start = ContinuousClock.now
-        var request = request
         let parameters: MountParameters
         let head: RequestHead
         do throws(MountError) {
             guard request.areParametersComplete else {
                 throw MountError(description: "the request has too many or too large parameters")
             }
-            parameters = try MountParameters(request, settings)
+            parameters = try mounts.parameters(of: request, at: start)
             head = try Self.head(request)
         } catch {
             logger.error("mount can not be served", metadata: ["reason": "\(error)"])
@@ -39,7 +38,6 @@ public struct Responder: Sendable {
             _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
             return
         }
-        request.forgetParameters()
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         let answer = handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
         let count = body.count
@@ -58,7 +56,7 @@ public struct Responder: Sendable {
         + Array(#""error":"InternalError","detail":"The upload service is not configured; see its log"}"#.utf8)
 
     private static func head(_ request: borrowing Request) throws(MountError) -> RequestHead {
-        guard let httpRequest = request.httpRequest else {
+        guard let httpRequest = request.httpRequest(withFields: RequestHead.fieldNames) else {
             throw MountError(description: "REQUEST_METHOD is not set: include fastcgi_params in the location")
         }
         let length: Int64?

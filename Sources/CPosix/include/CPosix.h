@@ -3,6 +3,7 @@
 #ifndef CPOSIX_H
 #define CPOSIX_H
 
+#include <semaphore.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,5 +25,8 @@ ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offs
 int cposix_stack(void **lowest, size_t *count);
 /* mallopt(3), M_ARENA_MAX: how many arenas malloc(3) makes at most. */
 void cposix_limit_arenas(int count);
+
+/* sem_clockwait(3) on CLOCK_MONOTONIC, for some microseconds. */
+int cposix_sem_wait(sem_t *semaphore, int64_t microseconds);
 
 #endif

@@ -19,7 +19,13 @@ final class LedgerFigures {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
         ledger = try SQLiteLedger(stateDirectory: directory)
         guard let path = RelativePath(parsing: "f") else { throw BenchmarkError("a name is a path") }
-        let spec = FileSpec(field: "f", fileName: "f", mediaType: "", target: Target(path, ifTaken: .addNumber), total: Self.total)
+        let spec = FileSpec(
+            field: "f",
+            fileName: "f",
+            mediaType: "",
+            target: Target(path, ifTaken: .addNumber),
+            total: Self.total
+        )
         let new = NewFile(key: key, spec: spec, root: "/r", staging: "s", expiresAt: .max, now: 0)
         file = try ledger.reserve(new).file
     }

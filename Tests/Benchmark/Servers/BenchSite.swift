@@ -144,10 +144,17 @@ private struct Load: @unchecked Sendable {
     /// Uploads all files; where each is.
     func run() throws -> [String?] {
         let results = Mutex<[Result<[String?], any Error>]>([])
-        DispatchQueue.concurrentPerform(iterations: connections.count) { index in
-            let result = Result { try upload(index) }
-            results.withLock { $0.append(result) }
+        // libdispatch would run no more of them at a time than there are cores.
+        let ended = DispatchGroup()
+        for index in connections.indices {
+            ended.enter()
+            Thread {
+                let result = Result { try upload(index) }
+                results.withLock { $0.append(result) }
+                ended.leave()
+            }.start()
         }
+        ended.wait()
         return try results.withLock { $0 }.flatMap { try $0.get() }
     }
 

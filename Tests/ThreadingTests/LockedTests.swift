@@ -1,6 +1,5 @@
 import Testing
-
-@testable import FastCGI
+import Threading
 
 struct LockedTests {
     @Test("threads that meet at a lock take turns")

@@ -1,0 +1,89 @@
+#include "CMD5.h"
+
+#include <string.h>
+
+/* RFC 1321, 3.4: the constants of each step, the sines of 1 to 64. */
+static const uint32_t sines[64] = {
+    0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
+    0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
+    0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
+    0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
+    0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
+    0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
+    0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
+    0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
+};
+
+/* How far each step rotates, by round and step within four. */
+static const int rotations[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+
+/* A function for a width and a kind of machine: fewer lanes are done sooner. */
+#define DEFINE_UPDATE(WIDTH, NAME, TARGET)                                                                                           \
+    typedef uint32_t NAME##_words __attribute__((vector_size(4 * WIDTH)));                                             \
+                                                                                                                       \
+    TARGET                                                                                                             \
+    static void NAME(const struct cmd5_lane *lanes, size_t count, size_t blocks) {                            \
+        const uint8_t *bytes[WIDTH];                                                                                   \
+        NAME##_words state[4];                                                                                         \
+        for (size_t lane = 0; lane < WIDTH; lane++) {                                                                  \
+            /* Lanes without a message go along with the first, for nothing. */                                       \
+            const struct cmd5_lane *message = &lanes[lane < count ? lane : 0];                                         \
+            bytes[lane] = message->bytes;                                                                              \
+            for (int word = 0; word < 4; word++) state[word][lane] = message->state[word];                             \
+        }                                                                                                              \
+        for (size_t block = 0; block < blocks; block++) {                                                              \
+            NAME##_words message[16];                                                                                  \
+            for (int word = 0; word < 16; word++) {                                                                    \
+                uint32_t column[WIDTH];                                                                                \
+                for (int lane = 0; lane < WIDTH; lane++)                                                               \
+                    memcpy(&column[lane], bytes[lane] + block * CMD5_BLOCK_BYTES + word * 4, 4);                       \
+                memcpy(&message[word], column, sizeof column);                                                         \
+            }                                                                                                          \
+            NAME##_words a = state[0], b = state[1], c = state[2], d = state[3];                                       \
+            _Pragma("clang loop unroll(full)") for (int step = 0; step < 64; step++) {                                 \
+                NAME##_words mixed;                                                                                    \
+                int word;                                                                                              \
+                switch (step / 16) {                                                                                   \
+                    case 0: mixed = d ^ (b & (c ^ d)); word = step; break;                                             \
+                    case 1: mixed = c ^ (d & (b ^ c)); word = (5 * step + 1) % 16; break;                              \
+                    case 2: mixed = b ^ c ^ d; word = (3 * step + 5) % 16; break;                                      \
+                    default: mixed = c ^ (b | ~d); word = 7 * step % 16; break;                                        \
+                }                                                                                                      \
+                int rotation = rotations[step / 16][step % 4];                                                         \
+                mixed += a + sines[step] + message[word];                                                              \
+                a = d;                                                                                                 \
+                d = c;                                                                                                 \
+                c = b;                                                                                                 \
+                b += (mixed << rotation) | (mixed >> (32 - rotation));                                                 \
+            }                                                                                                          \
+            state[0] += a;                                                                                             \
+            state[1] += b;                                                                                             \
+            state[2] += c;                                                                                             \
+            state[3] += d;                                                                                             \
+        }                                                                                                              \
+        for (size_t lane = 0; lane < count; lane++)                                                                    \
+            for (int word = 0; word < 4; word++) lanes[lane].state[word] = state[word][lane];                          \
+    }
+
+#if defined(__x86_64__)
+DEFINE_UPDATE(8, update8_avx512, __attribute__((target("avx512f,avx512vl"))))
+DEFINE_UPDATE(16, update16_avx512, __attribute__((target("avx512f,avx512vl"), min_vector_width(512))))
+DEFINE_UPDATE(8, update8_avx2, __attribute__((target("avx2"))))
+DEFINE_UPDATE(16, update16_avx2, __attribute__((target("avx2"))))
+#endif
+DEFINE_UPDATE(8, update8, )
+DEFINE_UPDATE(16, update16, )
+
+void cmd5_update(const struct cmd5_lane *lanes, size_t count, size_t blocks) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vl")) {
+        (count <= 8 ? update8_avx512 : update16_avx512)(lanes, count, blocks);
+        return;
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        (count <= 8 ? update8_avx2 : update16_avx2)(lanes, count, blocks);
+        return;
+    }
+#endif
+    (count <= 8 ? update8 : update16)(lanes, count, blocks);
+}

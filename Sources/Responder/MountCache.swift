@@ -1,0 +1,40 @@
+import FastCGI
+import Threading
+
+/// Keeps what was read of the parameters of mounts, as the requests of one location all have the same.
+///
+/// What a location says is the key, so a change of it counts at once; a link on the way to its root is followed anew
+/// after a second.
+final class MountCache: Sendable {
+    /// How many mounts are kept.
+    private static let mountsMax = 256
+    /// For how long a mount is kept.
+    private static let lifetime = Duration.seconds(1)
+
+    private struct Entry {
+        let parameters: MountParameters
+        let end: ContinuousClock.Instant
+    }
+
+    private let settings: ResponderSettings
+    private let entries = Locked<[[String]: Entry]>([:])
+
+    init(_ settings: ResponderSettings) { self.settings = settings }
+
+    /// The mount of a request.
+    func parameters(
+        of request: borrowing Request,
+        at now: ContinuousClock.Instant
+    ) throws(MountError) -> MountParameters {
+        var key = request.parameters(beginningWith: "FERMATA_").filter { !$0.hasPrefix("FERMATA_PRINCIPAL=") }
+        key.append(request.parameter("SCRIPT_NAME") ?? "")
+        let known = entries.withLock { $0[key] }
+        if let known, now < known.end { return known.parameters.of(request) }
+        let parameters = try MountParameters(request, settings)
+        entries.withLock { entries in
+            if entries.count >= Self.mountsMax { entries.removeAll() }
+            entries[key] = Entry(parameters: parameters, end: now + Self.lifetime)
+        }
+        return parameters
+    }
+}
