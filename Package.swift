@@ -169,6 +169,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Benchmark",
+            exclude: ["Instructions/counts.txt"],
             swiftSettings: strict
         ),
     ]
