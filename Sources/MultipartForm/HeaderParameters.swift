@@ -7,10 +7,10 @@
 struct HeaderParameters {
     /// What stands before the first semicolon, lower case.
     let token: String
-    private var values: [String: [UInt8]] = [:]
+    private var values: [(name: ArraySlice<UInt8>, value: [UInt8])] = []
 
     /// The raw value of a parameter, unquoted; names are case-insensitive and given in lower case.
-    subscript(name: String) -> [UInt8]? { values[name] }
+    subscript(name: String) -> [UInt8]? { values.last { $0.name.isSame(asLowercase: name) }?.value }
 
     init(_ field: [UInt8]) {
         var rest = field[...]
@@ -25,7 +25,7 @@ struct HeaderParameters {
             let value =
                 rest.first == UInt8(ascii: "\"")
                 ? Self.takeQuoted(&rest) : Array(Self.take(&rest, until: UInt8(ascii: ";")).trimmingWhiteSpace())
-            values[clientText(name).lowercased()] = value
+            values.append((name, value))
         }
     }
 

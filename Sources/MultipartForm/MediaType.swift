@@ -58,7 +58,21 @@ extension UInt8 {
 }
 
 /// Text of a client: UTF-8 when it is that, else ISO-8859-1 (dialects.md 0.4).
-func clientText(_ bytes: some Collection<UInt8>) -> String {
-    if let text = String(validating: bytes, as: UTF8.self) { return text }
-    return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+func clientText(_ bytes: ArraySlice<UInt8>) -> String {
+    do { return String(copying: try UTF8Span(validating: bytes.span)) } catch {
+        return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+    }
+}
+
+/// The same of all bytes.
+func clientText(_ bytes: [UInt8]) -> String { clientText(bytes[...]) }
+
+extension ArraySlice<UInt8> {
+    /// Whether the bytes are those of an ASCII text in lower case, but for their case.
+    func isSame(asLowercase text: String) -> Bool { elementsEqual(text.utf8) { $0.lowercase == $1 } }
+}
+
+extension UInt8 {
+    /// The letter in lower case; any other byte as it is.
+    var lowercase: UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self }
 }

@@ -22,10 +22,10 @@ public struct PartHeader: Hashable, Sendable {
         var disposition: HeaderParameters?
         var contentType: String?
         for (name, value) in Self.fields(block) {
-            switch name {
-            case "content-disposition": disposition = HeaderParameters(value)
-            case "content-type": contentType = clientText(value)
-            default: break
+            if name.isSame(asLowercase: "content-disposition") {
+                disposition = HeaderParameters(value)
+            } else if name.isSame(asLowercase: "content-type") {
+                contentType = clientText(value)
             }
         }
         self.disposition = disposition?.token ?? ""
@@ -46,9 +46,9 @@ public struct PartHeader: Hashable, Sendable {
         return MediaType(parsing: contentType) != .plainText
     }
 
-    /// The fields of a block, names in lower case, values trimmed.
-    private static func fields(_ block: [UInt8]) -> [(name: String, value: [UInt8])] {
-        var fields: [(name: String, value: [UInt8])] = []
+    /// The fields of a block, values trimmed.
+    private static func fields(_ block: [UInt8]) -> [(name: ArraySlice<UInt8>, value: [UInt8])] {
+        var fields: [(name: ArraySlice<UInt8>, value: [UInt8])] = []
         var lastIsIgnored = true
         for line in lines(block) {
             if let first = line.first, first.isBlank {
@@ -62,7 +62,7 @@ public struct PartHeader: Hashable, Sendable {
             guard !name.isEmpty, !name.contains(where: \.isWhiteSpace) else { continue }
             lastIsIgnored = false
             let value = line[(colon + 1)...].trimmingWhiteSpace()
-            fields.append((clientText(name).lowercased(), Array(value)))
+            fields.append((name, Array(value)))
         }
         return fields
     }

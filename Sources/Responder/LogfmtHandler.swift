@@ -3,6 +3,9 @@ public import Logging
 
 /// Writes log lines as logfmt to standard error: `time=… level=info msg=request mount=/up …`.
 public struct LogfmtHandler: LogHandler {
+    /// The length that a line seldom exceeds, in bytes.
+    private static let usualBytes = 256
+
     public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
 
@@ -17,12 +20,30 @@ public struct LogfmtHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        var line = "time=\(Self.time()) level=\(event.level) msg=\(Self.quoted("\(event.message)"))"
-        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
-        line += "\n"
+        var line: [UInt8] = []
+        line.reserveCapacity(Self.usualBytes)
+        Self.append("time", Self.time(), to: &line)
+        Self.append("level", event.level.rawValue, to: &line)
+        Self.append("msg", event.message.description, to: &line)
+        let all = metadata.isEmpty ? event.metadata ?? [:] : metadata.merging(event.metadata ?? [:]) { $1 }
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+            if case .string(let text) = value {
+                Self.append(key, text, to: &line)
+            } else {
+                Self.append(key, value.description, to: &line)
+            }
+        }
+        line[line.count - 1] = UInt8(ascii: "\n")
         // One call, so that lines of several processes do not mix. What can not be logged is lost.
-        line.withUTF8 { _ = unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        unsafe line.withUnsafeBytes { _ = unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Appends `key=value` and a space.
+    private static func append(_ key: String, _ value: String, to line: inout [UInt8]) {
+        line.append(contentsOf: key.utf8)
+        line.append(UInt8(ascii: "="))
+        line.append(contentsOf: quoted(value).utf8)
+        line.append(UInt8(ascii: " "))
     }
 
     /// The time in UTC, as RFC 3339 has it, to the millisecond.

@@ -85,9 +85,10 @@ public struct Responder: Sendable {
     ) {
         let microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
         var metadata: Logger.Metadata = [
-            "mount": "\(parameters.mount.name)", "dialect": "\(parameters.dialect.rawValue)",
-            "method": "\(head.request.method.rawValue)", "status": "\(answer.status.code)", "code": "\(answer.code)",
-            "bytes": "\(bytes)", "us": "\(microseconds)", "heard": "\(isHeard)",
+            "mount": .string(parameters.mount.name), "dialect": .string(parameters.dialect.rawValue),
+            "method": .string(head.request.method.rawValue), "status": .string(String(answer.status.code)),
+            "code": .string(String(answer.code)), "bytes": .string(String(bytes)),
+            "us": .string(String(microseconds)), "heard": isHeard ? "true" : "false",
         ]
         if let failure = answer.failure {
             metadata["failure"] = "\(failure)"
