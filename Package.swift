@@ -169,7 +169,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Benchmark",
-            exclude: ["Instructions/counts.txt"],
+            exclude: ["Instructions/counts.txt", "Plots"],
             swiftSettings: strict
         ),
     ]

@@ -6,7 +6,7 @@ struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmark",
         abstract: "Measures what an upload costs, beside references.",
-        subcommands: [Servers.self, Micro.self, Instructions.self, Parse.self]
+        subcommands: [Servers.self, Growth.self, Micro.self, Instructions.self, Parse.self]
     )
 }
 

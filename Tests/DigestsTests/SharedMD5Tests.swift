@@ -23,6 +23,13 @@ import Uploads
         return digest.finish()
     }
 
+    /// Runs threads to their ends, for a minute at most.
+    private static func run(_ threads: [Thread]) {
+        for thread in threads { thread.start() }
+        for _ in 0..<60_000 where !threads.allSatisfy(\.isFinished) { usleep(1000) }
+        #expect(threads.allSatisfy(\.isFinished), "threads wait for ever")
+    }
+
     @Test("every length up to ten blocks, in pieces that begin and end within blocks")
     func lengths() {
         // Another part that comes in has this one gathered.
@@ -55,8 +62,26 @@ import Uploads
                 }
             }
         }
-        for thread in threads { thread.start() }
-        for thread in threads { while !thread.isFinished { usleep(1000) } }
+        Self.run(threads)
+        #expect(wrong.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("threads that meet again and again, each with a block")
+    func meetings() {
+        let wrong = Atomic<Int>(0)
+        let block = [UInt8](repeating: 7, count: 64)
+        let expected = Self.digest(Array(repeatElement(block, count: 3000).joined()))
+        let threads = (0..<8).map { _ in
+            Thread {
+                var digest = SharedMD5()
+                for _ in 0..<3000 {
+                    digest.update(block.span)
+                    digest.pause()
+                }
+                if digest.finish() != expected { wrong.add(1, ordering: .relaxed) }
+            }
+        }
+        Self.run(threads)
         #expect(wrong.load(ordering: .relaxed) == 0)
     }
 }

@@ -13,7 +13,14 @@ final class BenchSite {
     ///   - fermata: the responder's program.
     ///   - references: where the probes are.
     ///   - parent: where the temporary directory is made.
-    init(stacks: [Stack], fermata: String, references: String?, in parent: String) throws {
+    ///   - prepare: makes what is to be in the state directory.
+    init(
+        stacks: [Stack],
+        fermata: String,
+        references: String?,
+        in parent: String,
+        prepare: (String) throws -> Void = { _ in }
+    ) throws {
         directory = parent + "/fermata-bench-" + UUID().uuidString.prefix(8)
         for name in ["files", "state", "nginx/temp"] {
             try FileManager.default.createDirectory(
@@ -21,6 +28,7 @@ final class BenchSite {
                 withIntermediateDirectories: true
             )
         }
+        try prepare(directory + "/state")
         port = UInt16.random(in: 10_000..<32_000)
         var responders: [Stack.Responder: ServerProcess] = [:]
         for responder in Set(stacks.map(\.responder)) {
@@ -72,7 +80,7 @@ final class BenchSite {
     func measure(_ stack: Stack, _ workload: Workload, _ content: Content) throws -> Sample {
         uploads += 1
         let names = (0..<workload.files).map { "u\(uploads)-\($0)" }
-        let connections = try (0..<workload.connections).map { _ in try LoadConnection(port, content) }
+        let connections = try (0..<workload.connections).map { _ in try connect(content) }
         // Digests that a client sends are made before the time starts.
         if case .parts = stack.client { for part in workload.parts(of: 0) { _ = content.md5(part) } }
         let (nginxBefore, responderBefore) = try cpuSeconds(stack)
@@ -97,9 +105,16 @@ final class BenchSite {
         )
     }
 
-    private func cpuSeconds(_ stack: Stack) throws -> (nginx: Double, responder: Double) {
+    /// The CPU time that the servers have used, in seconds.
+    func cpuSeconds(_ stack: Stack) throws -> (nginx: Double, responder: Double) {
         try (nginx.cpuSeconds(), responders[stack.responder]?.cpuSeconds() ?? 0)
     }
+
+    /// The resident memory of a stack's responder, in bytes.
+    func memoryBytes(_ stack: Stack) throws -> Int { try responders[stack.responder]?.memoryBytes() ?? 0 }
+
+    /// A connection to nginx.
+    func connect(_ content: Content) throws -> LoadConnection { try LoadConnection(port, content) }
 
     private func empty(_ folder: String) throws {
         for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name != ".fermata" {

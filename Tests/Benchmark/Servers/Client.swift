@@ -40,16 +40,9 @@ struct Upload {
     ///
     /// - Returns: where its bytes are below the root; `nil` when they are not in one file.
     func send(as client: Client) throws -> String? {
-        switch client {
-        case .dav: try dav()
-        case .probe: try probe()
-        case .raw: try raw()
-        case .dcloud: try dcloud()
-        case .fileid: try fileid()
-        case .parts: try numberedParts()
-        case .offset: try offset()
-        case .signed: try signed()
-        }
+        let begun = try begin(as: client)
+        let tags = try parts.map { try send($0, as: client, begun) }
+        return try finish(as: client, begun, tags)
     }
 
     // MARK: Forms
@@ -88,98 +81,109 @@ struct Upload {
         try connection.call("POST", path + target, "application/json", body)
     }
 
-    // MARK: References
+    // MARK: Steps
 
-    private func dav() throws -> String? {
-        for part in parts { _ = try connection.upload("PUT", "\(path)/\(name)-\(part.index)", [], part) }
-        return nil
+    /// What the server said when the upload began.
+    struct Begun {
+        /// What names the upload.
+        var id = ""
+        /// Where each part goes.
+        var urls: [String] = []
+        /// Where the bytes will be below the root.
+        var path: String?
     }
 
-    private func probe() throws -> String {
-        for part in parts { _ = try send(part, to: path + "/", after: fileHead(), place(part)) }
-        return "f\(file)"
+    /// Begins the upload, where the protocol has that.
+    func begin(as client: Client) throws -> Begun {
+        switch client {
+        case .dav: return Begun()
+        case .probe, .raw: return Begun(path: "f\(file)")
+        case .dcloud: return Begun(path: name)
+        case .fileid:
+            let begin = field("option", "initiate") + field("catalog", "c") + fileHead() + "\r\n"
+            let id: Int = try call(path, begin).member("fileId")
+            return Begun(id: "\(id)", path: "c/\(id)-\(name)")
+        case .parts:
+            let answer = try callJSON("/uploadInit", #"{"resourceKey":"\#(name)"}"#)
+            return Begun(id: try answer.member("uploadId"), path: name)
+        case .offset:
+            let begin =
+                field("storage_path", "./") + field("file_relative_path", name) + field("file_type", "bin")
+                + field("file_size", "\(workload.fileBytes)")
+            let data: [String: Any] = try call(path + "/", begin).member("data")
+            guard let id = data["id"] as? String else { throw BenchmarkError("no id in \(data)") }
+            return Begun(id: id, path: name)
+        case .signed:
+            let answer = try callJSON(
+                "/multipart/init",
+                #"{"filename":"\#(name)","file_size":\#(workload.fileBytes),"file_type":"master","#
+                    + #""chunk_size":\#(workload.partBytes)}"#
+            )
+            let urls: [[String: Any]] = try answer.member("parts")
+            let members = try ["task_id", "upload_id", "object_key"]
+                .map { #""\#($0)":"\#(try answer.member($0, as: String.self))""# }
+            return Begun(
+                id: members.joined(separator: ","),
+                urls: urls.compactMap { $0["upload_url"] as? String },
+                path: try answer.member("object_key")
+            )
+        }
     }
 
-    private func raw() throws -> String {
-        for part in parts { _ = try connection.upload("POST", path + "/", place(part), part) }
-        return "f\(file)"
+    /// Sends a part.
+    ///
+    /// - Returns: what a list of parts has of it, in protocols with such a list.
+    @discardableResult
+    func send(_ part: Workload.Part, as client: Client, _ begun: Begun) throws -> String {
+        let number = part.index + 1
+        switch client {
+        case .dav:
+            _ = try connection.upload("PUT", "\(path)/\(name)-\(part.index)", [], part)
+        case .probe:
+            _ = try send(part, to: path + "/", after: fileHead(), place(part))
+        case .raw:
+            _ = try connection.upload("POST", path + "/", place(part), part)
+        case .dcloud:
+            let range = "; range=\"\(part.start)-\(part.end)/\(workload.fileBytes)\""
+            _ = try send(part, to: path + "/", after: fileHead("file", range))
+        case .fileid:
+            let head = field("fileId", begun.id) + field("part", "\(number)") + fileHead()
+            let md5: String = try send(part, to: path, after: head).member("md5string")
+            return "\(number):'\(md5)'"
+        case .parts:
+            let md5 = content.md5(part)
+            let head = field("partNumber", "\(number)") + field("uploadId", begun.id) + field("md5", md5)
+            _ = try send(part, to: path + "/upload", after: head + fileHead("content"))
+            return #"{"partNumber":\#(number),"md5":"\#(md5)"}"#
+        case .offset:
+            let head = field("upload_offset", "\(part.start)") + fileHead()
+            _ = try send(part, to: "\(path)/\(begun.id)", "PATCH", after: head)
+        case .signed:
+            guard part.index < begun.urls.count, let host = begun.urls[part.index].firstRange(of: "localhost") else {
+                throw BenchmarkError("there is no URL of part \(number)")
+            }
+            let answer = try connection.upload("PUT", String(begun.urls[part.index][host.upperBound...]), [], part)
+            let tag = (answer.fields["etag"] ?? "").filter { $0 != "\"" }
+            return #"{"part_number":\#(number),"etag":"\#(tag)"}"#
+        }
+        return ""
     }
 
     private func place(_ part: Workload.Part) -> [String] { ["X-File: \(file)", "X-Start: \(part.start)"] }
 
-    // MARK: Dialects
-
-    private func dcloud() throws -> String {
-        for part in parts {
-            let range = "; range=\"\(part.start)-\(part.end)/\(workload.fileBytes)\""
-            _ = try send(part, to: path + "/", after: fileHead("file", range))
+    /// Completes the upload, where the protocol has that; where its bytes are.
+    private func finish(as client: Client, _ begun: Begun, _ tags: [String]) throws -> String? {
+        let list = tags.joined(separator: ",")
+        switch client {
+        case .dav, .probe, .raw, .dcloud, .offset: break
+        case .fileid:
+            let complete = field("option", "complete") + field("fileId", begun.id) + field("parts", "{\(list)}")
+            _ = try call(path, complete)
+        case .parts:
+            _ = try callJSON("/uploadComplete", #"{"uploadId":"\#(begun.id)","completeMultipartUpload":[\#(list)]}"#)
+        case .signed:
+            _ = try callJSON("/multipart/complete", #"{\#(begun.id),"file_type":"master","parts":[\#(list)]}"#)
         }
-        return name
-    }
-
-    private func fileid() throws -> String {
-        let begin = field("option", "initiate") + field("catalog", "c") + fileHead() + "\r\n"
-        let id: Int = try call(path, begin).member("fileId")
-        var list: [String] = []
-        for part in parts {
-            let number = part.index + 1
-            let head = field("fileId", "\(id)") + field("part", "\(number)") + fileHead()
-            let md5: String = try send(part, to: path, after: head).member("md5string")
-            list.append("\(number):'\(md5)'")
-        }
-        let md5s = "{\(list.joined(separator: ","))}"
-        _ = try call(path, field("option", "complete") + field("fileId", "\(id)") + field("parts", md5s))
-        return "c/\(id)-\(name)"
-    }
-
-    private func numberedParts() throws -> String {
-        let id: String = try callJSON("/uploadInit", #"{"resourceKey":"\#(name)"}"#).member("uploadId")
-        var list: [String] = []
-        for part in parts {
-            let (number, md5) = (part.index + 1, content.md5(part))
-            let head = field("partNumber", "\(number)") + field("uploadId", id) + field("md5", md5)
-            _ = try send(part, to: path + "/upload", after: head + fileHead("content"))
-            list.append(#"{"partNumber":\#(number),"md5":"\#(md5)"}"#)
-        }
-        let members = #""uploadId":"\#(id)","completeMultipartUpload":[\#(list.joined(separator: ","))]"#
-        _ = try callJSON("/uploadComplete", "{\(members)}")
-        return name
-    }
-
-    private func offset() throws -> String {
-        let begin =
-            field("storage_path", "./") + field("file_relative_path", name) + field("file_type", "bin")
-            + field("file_size", "\(workload.fileBytes)")
-        let data: [String: Any] = try call(path + "/", begin).member("data")
-        guard let id = data["id"] as? String else { throw BenchmarkError("no id in \(data)") }
-        for part in parts {
-            let head = field("upload_offset", "\(part.start)") + fileHead()
-            _ = try send(part, to: "\(path)/\(id)", "PATCH", after: head)
-        }
-        return name
-    }
-
-    private func signed() throws -> String {
-        let begin = try callJSON(
-            "/multipart/init",
-            #"{"filename":"\#(name)","file_size":\#(workload.fileBytes),"file_type":"master","#
-                + #""chunk_size":\#(workload.partBytes)}"#
-        )
-        let urls = try begin.member("parts", as: [[String: Any]].self).compactMap { $0["upload_url"] as? String }
-        guard urls.count == parts.count else { throw BenchmarkError("\(urls.count) part URLs") }
-        var list: [String] = []
-        for (part, url) in zip(parts, urls) {
-            guard let host = url.firstRange(of: "localhost") else { throw BenchmarkError(url) }
-            let answer = try connection.upload("PUT", String(url[host.upperBound...]), [], part)
-            let tag = (answer.fields["etag"] ?? "").filter { $0 != "\"" }
-            list.append(#"{"part_number":\#(part.index + 1),"etag":"\#(tag)"}"#)
-        }
-        let members = try ["task_id", "upload_id", "object_key"]
-            .map { #""\#($0)":"\#(try begin.member($0, as: String.self))""# }
-        _ = try callJSON(
-            "/multipart/complete",
-            "{\(members.joined(separator: ",")),\"file_type\":\"master\",\"parts\":[\(list.joined(separator: ","))]}"
-        )
-        return try begin.member("object_key")
+        return begun.path
     }
 }

@@ -28,6 +28,13 @@ final class ServerProcess {
         process.waitUntilExit()
     }
 
+    /// The resident memory of the process, in bytes.
+    func memoryBytes() throws -> Int {
+        let pages = try String(contentsOfFile: "/proc/\(process.processIdentifier)/statm", encoding: .utf8)
+            .split(separator: " ").dropFirst().first.flatMap { Int($0) }
+        return (pages ?? 0) * Int(getpagesize())
+    }
+
     /// The CPU time that the process and its children have used, in seconds.
     func cpuSeconds() throws -> Double {
         let id = process.processIdentifier
