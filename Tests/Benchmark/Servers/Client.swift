@@ -19,7 +19,7 @@ enum Client: Sendable {
             case .offset: ["FERMATA_DIALECT": "offset"]
             case .signed: ["FERMATA_DIALECT": "signed", "FERMATA_MIN_PART": "1"]
             }
-        return parameters.merging(["FERMATA_MAX_PART": "2g", "FERMATA_MAX_FILE": "2g"]) { $1 }
+        return parameters.merging(["FERMATA_MAX_PART": "2g", "FERMATA_MAX_FILE": "1t"]) { $1 }
     }
 }
 

@@ -29,6 +29,7 @@ struct Stack: Sendable {
         let multipart = "c-multipart"
         let multipartMD5 = "c-multipart-md5"
         let raw = "c-raw"
+        let rawMD5 = "c-raw-md5"
         var keeping = Settings()
         keeping.keepsConnections = true
         var stacks = [Stack(name: "nginx-dav-put", client: .dav, responder: .none)]
@@ -36,11 +37,14 @@ struct Stack: Sendable {
             let direct = { (mode: String) in
                 Responder.probe(program: "resp_direct", arguments: [mode, "read", "16", "262144"])
             }
-            let libfcgi = Responder.probe(program: "resp_libfcgi", arguments: ["write", "16", "65536"])
+            let libfcgi = { (mode: String) in
+                Responder.probe(program: "resp_libfcgi", arguments: [mode, "16", "65536"])
+            }
             stacks += [
                 Stack(name: multipart, client: .probe, responder: direct("mpart")),
                 Stack(name: multipartMD5, client: .probe, responder: direct("mpartmd5")),
-                Stack(name: raw, client: .raw, responder: libfcgi),
+                Stack(name: raw, client: .raw, responder: libfcgi("write")),
+                Stack(name: rawMD5, client: .raw, responder: libfcgi("md5")),
             ]
         }
         stacks += [
@@ -50,13 +54,35 @@ struct Stack: Sendable {
                 client: .dcloud,
                 responder: .fermata,
                 settings: keeping,
-                references: [multipart]
+                references: ["dcloud", multipart]
             ),
             Stack(name: "fileid", client: .fileid, responder: .fermata, references: [multipart, multipartMD5]),
             Stack(name: "parts", client: .parts, responder: .fermata, references: [multipart, multipartMD5]),
             Stack(name: "offset", client: .offset, responder: .fermata, references: [multipart]),
-            Stack(name: "signed", client: .signed, responder: .fermata, references: [raw]),
+            Stack(name: "signed", client: .signed, responder: .fermata, references: [raw, rawMD5]),
         ]
+        stacks += [16, 64, 256, 1024].map { kibibytes in
+            var settings = Settings()
+            settings.bodyBuffer = "\(kibibytes)k"
+            return Stack(
+                name: "dcloud-\(kibibytes)k",
+                client: .dcloud,
+                responder: .fermata,
+                settings: settings,
+                references: ["dcloud"]
+            )
+        }
+        var buffering = Settings()
+        buffering.isBuffering = true
+        stacks.append(
+            Stack(
+                name: "dcloud-buffered",
+                client: .dcloud,
+                responder: .fermata,
+                settings: buffering,
+                references: ["dcloud"]
+            )
+        )
         return stacks
     }
 }
