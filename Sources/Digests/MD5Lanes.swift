@@ -6,7 +6,7 @@ import Threading
 ///
 /// There is no thread of its own. A thread that comes while nobody does it does so for all who wait, and lets the next of
 /// them go on when its own bytes are done; the others sleep until theirs are. Before it begins it sleeps as long as others
-/// keep coming, since sixteen cost as much as two.
+/// keep coming, since eight cost as much as two.
 final class MD5Lanes: Sendable {
     static let blockBytes = Int(CMD5_BLOCK_BYTES)
     /// How many blocks are done before others may join: 32 KiB.

@@ -10,6 +10,8 @@ public import Uploads
 public struct SharedMD5: ~Copyable {
     /// How many bytes are gathered, so that meeting costs little beside them.
     private static let gatheredBytesMax = 256 << 10
+    /// How many bytes are not worth a meeting, as those of a slow client.
+    private static let sharedBytesMin = 4 << 10
     private static let lanes = MD5Lanes()
     private static let buffers = Locked<[GatheringBuffer]>([])
     /// How many unused buffers are kept.
@@ -68,13 +70,17 @@ public struct SharedMD5: ~Copyable {
 
     private mutating func takeIn() {
         guard let buffer, gatheredCount > 0 else { return }
+        defer { gatheredCount = 0 }
+        if gatheredCount < Self.sharedBytesMin {
+            unsafe digest.update(UnsafeBufferPointer(rebasing: buffer.bytes[..<gatheredCount]).span)
+            return
+        }
         let others = Presence.count.load(ordering: .relaxed) - 1
         unsafe digest.update(
             UnsafeBufferPointer(rebasing: buffer.bytes[..<gatheredCount]),
             in: Self.lanes,
             others: others
         )
-        gatheredCount = 0
     }
 
     private static func lend() -> GatheringBuffer {

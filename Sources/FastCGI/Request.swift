@@ -44,6 +44,7 @@ public struct Request: ~Copyable {
             // the web server has closed it, lest unread bytes make it lose the answer.
             unsafe FCGX_Detach(connection)
         } else {
+            unsafe FCGX_Attach(connection)
             unsafe connection.pointee.keepConnection = 0
         }
         unsafe FCGX_Finish_r(connection)
