@@ -17,27 +17,57 @@ static const uint32_t sines[64] = {
 /* How far each step rotates, by round and step within four. */
 static const int rotations[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
 
+typedef uint32_t words8 __attribute__((vector_size(32)));
+
+/* Turns the rows of an 8 by 8 square into its columns: pairs of rows, then of pairs, then of fours. */
+#define transpose(rows)                                                                                                \
+    do {                                                                                                               \
+        words8 pairs[8], fours[8];                                                                                     \
+        for (int row = 0; row < 8; row += 2) {                                                                         \
+            pairs[row] = __builtin_shufflevector(rows[row], rows[row + 1], 0, 8, 1, 9, 4, 12, 5, 13);                  \
+            pairs[row + 1] = __builtin_shufflevector(rows[row], rows[row + 1], 2, 10, 3, 11, 6, 14, 7, 15);            \
+        }                                                                                                              \
+        for (int row = 0; row < 8; row += 4) {                                                                         \
+            for (int side = 0; side < 2; side++) {                                                                     \
+                words8 upper = pairs[row + side], lower = pairs[row + side + 2];                                       \
+                fours[row + side * 2] = __builtin_shufflevector(upper, lower, 0, 1, 8, 9, 4, 5, 12, 13);               \
+                fours[row + side * 2 + 1] = __builtin_shufflevector(upper, lower, 2, 3, 10, 11, 6, 7, 14, 15);         \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int row = 0; row < 4; row++) {                                                                            \
+            rows[row] = __builtin_shufflevector(fours[row], fours[row + 4], 0, 1, 2, 3, 8, 9, 10, 11);                 \
+            rows[row + 4] = __builtin_shufflevector(fours[row], fours[row + 4], 4, 5, 6, 7, 12, 13, 14, 15);           \
+        }                                                                                                              \
+    } while (0)
+
 /* A function for a width and a kind of machine: fewer lanes are done sooner. */
-#define DEFINE_UPDATE(WIDTH, NAME, TARGET)                                                                                           \
+#define DEFINE_UPDATE(WIDTH, NAME, TARGET)                                                                             \
     typedef uint32_t NAME##_words __attribute__((vector_size(4 * WIDTH)));                                             \
                                                                                                                        \
     TARGET                                                                                                             \
-    static void NAME(const struct cmd5_lane *lanes, size_t count, size_t blocks) {                            \
+    static void NAME(const struct cmd5_lane *lanes, size_t count, size_t blocks) {                                     \
         const uint8_t *bytes[WIDTH];                                                                                   \
         NAME##_words state[4];                                                                                         \
+        /* What the compiler does not know, it adds first: a constant would come last, on the way from step to step. */\
+        const uint32_t *addends = sines;                                                                               \
+        __asm__("" : "+r"(addends));                                                                                   \
         for (size_t lane = 0; lane < WIDTH; lane++) {                                                                  \
-            /* Lanes without a message go along with the first, for nothing. */                                       \
+            /* Lanes without a message go along with the first, for nothing. */                                        \
             const struct cmd5_lane *message = &lanes[lane < count ? lane : 0];                                         \
             bytes[lane] = message->bytes;                                                                              \
             for (int word = 0; word < 4; word++) state[word][lane] = message->state[word];                             \
         }                                                                                                              \
         for (size_t block = 0; block < blocks; block++) {                                                              \
-            NAME##_words message[16];                                                                                  \
-            for (int word = 0; word < 16; word++) {                                                                    \
-                uint32_t column[WIDTH];                                                                                \
-                for (int lane = 0; lane < WIDTH; lane++)                                                               \
-                    memcpy(&column[lane], bytes[lane] + block * CMD5_BLOCK_BYTES + word * 4, 4);                       \
-                memcpy(&message[word], column, sizeof column);                                                         \
+NAME##_words message[16];                                                                                              \
+            for (int half = 0; half < WIDTH; half += 8) {                                                              \
+                for (int part = 0; part < 2; part++) {                                                                 \
+                    words8 rows[8];                                                                                    \
+                    for (int lane = 0; lane < 8; lane++)                                                               \
+                        memcpy(&rows[lane], bytes[half + lane] + block * CMD5_BLOCK_BYTES + part * 32, 32);            \
+                    transpose(rows);                                                                                   \
+                    for (int word = 0; word < 8; word++)                                                               \
+                        memcpy((uint32_t *)&message[part * 8 + word] + half, &rows[word], 32);                         \
+                }                                                                                                      \
             }                                                                                                          \
             NAME##_words a = state[0], b = state[1], c = state[2], d = state[3];                                       \
             _Pragma("clang loop unroll(full)") for (int step = 0; step < 64; step++) {                                 \
@@ -50,7 +80,7 @@ static const int rotations[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16,
                     default: mixed = c ^ (b | ~d); word = 7 * step % 16; break;                                        \
                 }                                                                                                      \
                 int rotation = rotations[step / 16][step % 4];                                                         \
-                mixed += a + sines[step] + message[word];                                                              \
+                mixed += a + addends[step] + message[word];                                                            \
                 a = d;                                                                                                 \
                 d = c;                                                                                                 \
                 c = b;                                                                                                 \

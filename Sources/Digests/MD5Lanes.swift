@@ -12,6 +12,8 @@ final class MD5Lanes: Sendable {
     /// How many blocks are done before others may join: 32 KiB.
     private static let turnBlocks = 512
 
+    /// From how many messages on lanes are faster than one after the other.
+    private static let lanesMin = 3
     /// For how long others are waited for, in microseconds: about what 256 KiB take alone.
     private static let patienceMicroseconds = 400
     /// How often nobody is waited for after nobody has come.
@@ -117,9 +119,8 @@ final class MD5Lanes: Sendable {
 
     /// Takes the next `count` blocks of each job into its state.
     private static func update(_ batch: [Job], _ count: Int) {
-        if batch.count == 1 {
-            // One lane is slower than none.
-            unsafe MD5_Update(batch[0].state, batch[0].bytes, count * blockBytes)
+        if batch.count < lanesMin {
+            for job in batch { unsafe MD5_Update(job.state, job.bytes, count * blockBytes) }
             return
         }
         let lanes = unsafe batch.map { job in

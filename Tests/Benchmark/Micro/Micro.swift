@@ -21,7 +21,9 @@ struct Micro: ParsableCommand {
     func run() throws {
         let pattern = try Regex(figures)
         let ledger = try LedgerFigures(in: directory)
-        let chosen = (ParserFigures.all + ledger.all).filter { $0.name.wholeMatch(of: pattern) != nil }
+        let chosen = (ParserFigures.all + DigestFigures.all + ledger.all).filter {
+            $0.name.wholeMatch(of: pattern) != nil
+        }
         var rates: [[Double]] = Array(repeating: [], count: chosen.count)
         for _ in 0..<rounds {
             for (index, figure) in chosen.enumerated() { rates[index].append(try figure.rate()) }
@@ -40,6 +42,8 @@ struct Figure {
 
     let name: String
     let unit: String
+    /// Whether the time is that which all threads have computed, not that on the wall.
+    var isCPUTime = false
     /// Does it once.
     ///
     /// - Returns: how much was done, in the unit.
@@ -47,12 +51,18 @@ struct Figure {
 
     /// How much is done in a second.
     func rate() throws -> Double {
-        let start = ContinuousClock.now
+        let start = now
         var (amount, seconds) = (0.0, 0.0)
         while seconds < Self.seconds {
             amount += try once()
-            seconds = (ContinuousClock.now - start) / .seconds(1)
+            seconds = now - start
         }
         return amount / seconds
+    }
+
+    private var now: Double {
+        var time = timespec()
+        clock_gettime(isCPUTime ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
