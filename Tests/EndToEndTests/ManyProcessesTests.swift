@@ -134,7 +134,7 @@ struct ManyProcessesTests {
         let isDone = Atomic<Bool>(false)
         let uploads = ContractDialect.allCases.flatMap { dialect in (0..<40).map { (dialect, $0) } }
         let finished = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: 5) { worker in
+        concurrently(5) { worker in
             do {
                 guard worker > 0 else {
                     while !isDone.load(ordering: .relaxed) {
@@ -193,7 +193,7 @@ struct ManyProcessesTests {
             for piece in conversation.pieces.indices {
                 let request = try conversation.request(piece)
                 let statuses = Mutex<[Int]>([])
-                DispatchQueue.concurrentPerform(iterations: 3) { _ in
+                concurrently(3) { _ in
                     do {
                         let status = try request.send(port).status
                         statuses.withLock { $0.append(status) }
@@ -203,7 +203,7 @@ struct ManyProcessesTests {
             }
             let bodies = Mutex<Set<String>>([])
             let finisher = Finisher(conversation)
-            DispatchQueue.concurrentPerform(iterations: 4) { _ in
+            concurrently(4) { _ in
                 do {
                     let answer = try finisher.conversation.finish()
                     #expect(answer.status == 200, "\(answer.body)")

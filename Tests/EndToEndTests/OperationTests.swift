@@ -99,7 +99,7 @@ struct OperationTests {
     func sameNames() throws {
         let site = try Site()
         nonisolated(unsafe) let shared = site
-        DispatchQueue.concurrentPerform(iterations: 8) { number in
+        concurrently(8) { number in
             let client = DCloudClient(site: shared, boundary: "b\(number)")
             do { _ = try client.upload(.file([UInt8(number)], fileName: "image.jpg")) } catch { Issue.record(error) }
         }

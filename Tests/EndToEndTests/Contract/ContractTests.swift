@@ -277,7 +277,7 @@ private struct UncheckedBox<Value>: @unchecked Sendable {
 /// Runs something on several threads at once; what came of those that did not fail.
 private func concurrently<Value: Sendable>(_ count: Int, _ body: @escaping @Sendable () throws -> Value) -> [Value] {
     let results = UncheckedBox(Results<Value>())
-    DispatchQueue.concurrentPerform(iterations: count) { _ in
+    concurrently(count) { _ in
         do { results.value.append(try body()) } catch { Issue.record("\(error)") }
     }
     return results.value.all
