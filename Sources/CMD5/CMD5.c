@@ -58,7 +58,7 @@ typedef uint32_t words8 __attribute__((vector_size(32)));
             for (int word = 0; word < 4; word++) state[word][lane] = message->state[word];                             \
         }                                                                                                              \
         for (size_t block = 0; block < blocks; block++) {                                                              \
-NAME##_words message[16];                                                                                              \
+            NAME##_words message[16];                                                                                  \
             for (int half = 0; half < WIDTH; half += 8) {                                                              \
                 for (int part = 0; part < 2; part++) {                                                                 \
                     words8 rows[8];                                                                                    \

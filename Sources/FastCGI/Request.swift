@@ -193,7 +193,7 @@ public struct Request: ~Copyable {
     /// does not use, as what a slow client begins with goes deeper than what follows.
     private mutating func awaitBytes(_ stream: UnsafeMutablePointer<FCGX_Stream>, _ buffers: BodyBufferPool) {
         var queued = queuedCount
-        let isMarked = slowWaits == 0 || slowWaits & (slowWaits - 1) == 0
+        let isMarked = slowWaits & (slowWaits - 1) == 0
         if queued == 0, lent != nil || isMarked {
             var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
             if unsafe poll(&entry, 1, Self.slowMilliseconds) == 0 {

@@ -59,7 +59,7 @@ extension SQLiteLedger {
         limits: CommitLimits
     ) throws(UploadError) -> [Leftover] {
         try write("commit part", durable: limits.isDurable) { db in
-            guard let current = try db.current(file) else { throw UploadError.superseded }
+            guard let current = try db.openFile(file) else { throw UploadError.superseded }
             switch current.phase {
             case .reserved, .open: break
             case .publishing, .published: throw UploadError.finished
@@ -74,10 +74,7 @@ extension SQLiteLedger {
                 [part.part.size, file.id]
             ) { $0[0] }
             if let size, size > limits.fileBytesMax { throw UploadError.tooLarge(maxBytes: limits.fileBytesMax) }
-            try db.run(
-                "UPDATE session SET expiresAt = ?1 WHERE id = (SELECT session FROM file WHERE id = ?2) AND expiresAt <> ?1",
-                [limits.expiresAt, file.id]
-            )
+            try db.keep(current.session, until: limits.expiresAt)
             return leftovers.map { [$0] } ?? []
         }
     }

@@ -144,8 +144,8 @@ extension SQLiteLedger {
     }
 }
 
-/// What committing a segment needs to know of its file.
-private struct OpenFile {
+/// What a commit needs to know of its file.
+struct OpenFile {
     let id: Int64
     let session: Int64
     let phase: PhaseCode
@@ -154,7 +154,7 @@ private struct OpenFile {
 
 extension Database {
     /// The file of a number, as long as it has the same staging file.
-    fileprivate func openFile(_ file: StoredFile) throws -> OpenFile? {
+    func openFile(_ file: StoredFile) throws -> OpenFile? {
         try row("SELECT session, phase, total FROM file WHERE id = ? AND staging = ?", [file.id, file.staging]) { row in
             guard let phase = PhaseCode(rawValue: row[1]) else {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(file.id) is in no known phase")
