@@ -114,6 +114,12 @@ final class HTTPConnection {
         _ fields: [String] = []
     ) throws -> Answer {
         try sendHead("POST", path, contentType, length: nil, fields)
+        try sendChunks(body, chunk: chunk)
+        return try receive()
+    }
+
+    /// Sends a body in chunks of a size.
+    func sendChunks(_ body: [UInt8], chunk: Int) throws {
         var offset = 0
         while offset < body.count {
             let part = body[offset..<min(offset + chunk, body.count)]
@@ -121,7 +127,6 @@ final class HTTPConnection {
             offset += chunk
         }
         try send(Array("0\r\n\r\n".utf8))
-        return try receive()
     }
 
     /// Reads an answer.
@@ -138,13 +143,39 @@ final class HTTPConnection {
                     )
                 }
                 let status = try #require(lines.first?.split(separator: " ").dropFirst().first.flatMap { Int($0) })
-                let length = try #require(fields["content-length"].flatMap { Int($0) })
-                while buffer.count < end.upperBound + length { try fill() }
-                let body = String(decoding: buffer[end.upperBound..<(end.upperBound + length)], as: UTF8.self)
-                buffer.removeFirst(end.upperBound + length)
-                return Answer(status: status, fields: fields, body: body)
+                buffer.removeFirst(end.upperBound)
+                let body =
+                    if fields["transfer-encoding"] == "chunked" {
+                        try takeChunks()
+                    } else {
+                        try take(#require(fields["content-length"].flatMap { Int($0) }))
+                    }
+                return Answer(status: status, fields: fields, body: String(decoding: body, as: UTF8.self))
             }
             try fill()
+        }
+    }
+
+    /// The next bytes of the connection.
+    private func take(_ count: Int) throws -> [UInt8] {
+        while buffer.count < count { try fill() }
+        defer { buffer.removeFirst(count) }
+        return Array(buffer[..<count])
+    }
+
+    /// A body in chunks, without trailers.
+    private func takeChunks() throws -> [UInt8] {
+        var body: [UInt8] = []
+        while true {
+            guard let end = buffer.firstRange(of: [13, 10]) else {
+                try fill()
+                continue
+            }
+            let digits = try take(end.upperBound).dropLast(2)
+            let count = try #require(Int(String(decoding: digits, as: UTF8.self), radix: 16))
+            body += try take(count)
+            _ = try take(2)
+            if count == 0 { return body }
         }
     }
 

@@ -4,7 +4,7 @@ import Testing
 /// A real nginx with the shipped configuration in front of a real responder, in a temporary directory on a free
 /// loopback port. Both are stopped, by their own process ids, when the site goes.
 final class Site {
-    private let folder: Folder
+    private let folder: TemporaryFolder
     let port: UInt16
     private(set) var responder: Process
     /// Further responders on the same state directory.
@@ -13,31 +13,6 @@ final class Site {
     private let arguments: [String]
     private let listening: Listening
     private let umask: String?
-
-    /// The directory, which goes with the site or with the attempt to make one, and so does what is mounted in it.
-    private final class Folder {
-        let url: URL
-
-        init(_ url: URL) throws {
-            self.url = url
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
-        }
-
-        deinit {
-            do {
-                let mounts = try String(contentsOfFile: "/proc/mounts", encoding: .utf8)
-                for line in mounts.split(separator: "\n") {
-                    let fields = line.split(separator: " ")
-                    if fields.count > 1, fields[1].hasPrefix(url.path + "/") {
-                        try EndToEndTests.run("umount", ["-l", String(fields[1])])
-                    }
-                }
-                try FileManager.default.removeItem(at: url)
-            } catch {
-                print("left behind: \(url.path)")
-            }
-        }
-    }
 
     /// Where everything of the site is.
     var directory: URL { folder.url }
@@ -72,10 +47,10 @@ final class Site {
         umask: String? = nil,
         connections: Int = 512,
         responders: Int = 1,
-        name: String = "fermata-test-" + UUID().uuidString.prefix(8),
+        name: String? = nil,
         servers: (URL) throws -> String = { _ in "" }
     ) throws {
-        folder = try Folder(URL(fileURLWithPath: "/tmp").appending(path: name))
+        folder = try TemporaryFolder(name)
         let directory = folder.url
         try prepare(directory)
         let inDirectory = { (text: String) in text.replacingOccurrences(of: "DIR", with: directory.path) }
@@ -180,7 +155,7 @@ final class Site {
         try String(contentsOf: directory.appending(path: "fermata.log"), encoding: .utf8)
     }
 
-    private static func startResponder(
+    static func startResponder(
         _ directory: URL,
         _ listening: Listening,
         _ umask: String?,
@@ -245,9 +220,7 @@ final class Site {
     }
 
     private static func copyConfiguration(to folder: URL, upstream: [String], _ port: UInt16) throws {
-        let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "nginx")
-        try FileManager.default.copyItem(at: shipped, to: folder)
+        try FileManager.default.copyItem(at: TemporaryFolder.project.appending(path: "nginx"), to: folder)
         let file = folder.appending(path: "fermata.conf")
         let text = try String(contentsOf: file, encoding: .utf8)
             .replacingOccurrences(of: "127.0.0.1:8080", with: "127.0.0.1:\(port)")
