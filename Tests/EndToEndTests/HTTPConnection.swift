@@ -3,8 +3,8 @@ import Testing
 
 /// An HTTP/1.1 connection to a loopback port that sends exactly the bytes it is told to.
 final class HTTPConnection {
-    /// How long it waits for bytes, in seconds.
-    private static let timeoutSeconds = 60
+    /// How long it waits for bytes, in seconds: as long as nginx does, as a disk may take minutes to sync some GiB.
+    private static let timeoutSeconds = 300
 
     private let descriptor: Int32
     private var buffer: [UInt8] = []
