@@ -7,64 +7,114 @@
 struct HeaderParameters {
     /// What stands before the first semicolon, lower case.
     let token: String
-    private var values: [(name: ArraySlice<UInt8>, value: [UInt8])] = []
+    private let bytes: [UInt8]
+    private var parameters: [Parameter] = []
+
+    /// Where a parameter stands.
+    private struct Parameter {
+        let name: Range<Int>
+        /// The value, without the quotes around it.
+        let value: Range<Int>
+        let hasEscapes: Bool
+    }
 
     /// The raw value of a parameter, unquoted; names are case-insensitive and given in lower case.
-    subscript(name: String) -> [UInt8]? { values.last { $0.name.isSame(asLowercase: name) }?.value }
+    subscript(name: String) -> ArraySlice<UInt8>? {
+        guard let parameter = parameters.last(where: { bytes.isSame($0.name, asLowercase: name) }) else { return nil }
+        let value = bytes[parameter.value]
+        return parameter.hasEscapes ? Self.unescaping(value) : value
+    }
 
-    init(_ field: [UInt8]) {
-        var rest = field[...]
-        token = clientText(Self.take(&rest, until: UInt8(ascii: ";")).trimmingWhiteSpace()).lowercased()
-        while !rest.isEmpty {
-            let name = Self.take(&rest, until: UInt8(ascii: "="), orBefore: UInt8(ascii: ";")).trimmingWhiteSpace()
-            if rest.first == UInt8(ascii: ";") {
-                rest.removeFirst()
-                continue
+    /// The parameters of a field whose value is a range of these bytes; all of them by default.
+    init(_ bytes: [UInt8], in range: Range<Int>? = nil) {
+        let range = range ?? bytes.indices
+        self.bytes = bytes
+        var scanner = Scanner(bytes: bytes, index: range.lowerBound, end: range.upperBound)
+        let token = bytes.trimmingWhiteSpace(scanner.take { $0 == UInt8(ascii: ";") })
+        self.token = clientText(bytes[token]).lowercased()
+        scanner.skip()
+        while !scanner.isAtEnd {
+            let name = bytes.trimmingWhiteSpace(scanner.take { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ";") })
+            let hasValue = scanner.isAt(UInt8(ascii: "="))
+            scanner.skip()
+            guard hasValue else { continue }
+            _ = scanner.take { !$0.isWhiteSpace }
+            let parameter: Parameter
+            if scanner.isAt(UInt8(ascii: "\"")) {
+                let (value, hasEscapes) = scanner.takeQuoted()
+                parameter = Parameter(name: name, value: value, hasEscapes: hasEscapes)
+            } else {
+                let value = bytes.trimmingWhiteSpace(scanner.take { $0 == UInt8(ascii: ";") })
+                scanner.skip()
+                parameter = Parameter(name: name, value: value, hasEscapes: false)
             }
-            while let first = rest.first, first.isWhiteSpace { rest.removeFirst() }
-            let value =
-                rest.first == UInt8(ascii: "\"")
-                ? Self.takeQuoted(&rest) : Array(Self.take(&rest, until: UInt8(ascii: ";")).trimmingWhiteSpace())
-            values.append((name, value))
+            parameters.append(parameter)
         }
     }
 
-    /// Takes bytes up to a separator, which is dropped; stops before `barrier`, which is left.
-    private static func take(
-        _ rest: inout ArraySlice<UInt8>,
-        until separator: UInt8,
-        orBefore barrier: UInt8? = nil
-    ) -> ArraySlice<UInt8> {
-        let end = rest.firstIndex { $0 == separator || $0 == barrier } ?? rest.endIndex
-        let taken = rest[..<end]
-        rest = rest[end...]
-        if rest.first == separator { rest.removeFirst() }
-        return taken
-    }
-
-    private static func takeQuoted(_ rest: inout ArraySlice<UInt8>) -> [UInt8] {
-        rest.removeFirst()
-        var value: [UInt8] = []
+    /// The bytes without the backslash of each `\"` and `\\`.
+    private static func unescaping(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        var unescaped: [UInt8] = []
+        var rest = bytes
         while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "\\"):
-                if let next = rest.first, next == UInt8(ascii: "\"") || next == UInt8(ascii: "\\") {
-                    value.append(next)
-                    rest.removeFirst()
-                } else {
-                    value.append(byte)
-                }
-            case UInt8(ascii: "\""):
-                let after = rest.drop { $0.isWhiteSpace }
-                if after.isEmpty || after.first == UInt8(ascii: ";") {
-                    rest = after.dropFirst()
-                    return value
-                }
-                value.append(byte)
-            default:
-                value.append(byte)
+            if byte == UInt8(ascii: "\\"), let next = rest.first, next.isEscapable {
+                unescaped.append(next)
+                rest.removeFirst()
+            } else {
+                unescaped.append(byte)
             }
         }
-        return value
+        return unescaped[...]
     }
+}
+
+/// Goes through a field.
+private struct Scanner {
+    let bytes: [UInt8]
+    var index: Int
+    let end: Int
+
+    var isAtEnd: Bool { index == end }
+
+    func isAt(_ byte: UInt8) -> Bool { index < end && bytes[index] == byte }
+
+    /// Goes on by a byte, if there is one.
+    mutating func skip() { if index < end { index += 1 } }
+
+    /// Goes on to a byte that is wanted, or to the end; what stands before it.
+    mutating func take(until isWanted: (UInt8) -> Bool) -> Range<Int> {
+        let start = index
+        while index < end, !isWanted(bytes[index]) { index += 1 }
+        return start..<index
+    }
+
+    /// Goes on from a quote to behind the `;` after its end; what stands in the quotes, and whether that has escapes.
+    mutating func takeQuoted() -> (value: Range<Int>, hasEscapes: Bool) {
+        skip()
+        let start = index
+        var hasEscapes = false
+        while index < end {
+            switch bytes[index] {
+            case UInt8(ascii: "\\") where index + 1 < end && bytes[index + 1].isEscapable:
+                hasEscapes = true
+                index += 2
+            case UInt8(ascii: "\""):
+                let quote = index
+                index += 1
+                _ = take { !$0.isWhiteSpace }
+                if isAtEnd || isAt(UInt8(ascii: ";")) {
+                    skip()
+                    return (start..<quote, hasEscapes)
+                }
+                index = quote + 1
+            default: index += 1
+            }
+        }
+        return (start..<end, hasEscapes)
+    }
+}
+
+extension UInt8 {
+    /// Whether a backslash before it is an escape.
+    fileprivate var isEscapable: Bool { self == UInt8(ascii: "\"") || self == UInt8(ascii: "\\") }
 }

@@ -38,6 +38,25 @@ extension ArraySlice<UInt8> {
 extension [UInt8] {
     /// The bytes without white space at their ends.
     func trimmingWhiteSpace() -> ArraySlice<UInt8> { self[...].trimmingWhiteSpace() }
+
+    /// A range without the white space at its ends.
+    func trimmingWhiteSpace(_ range: Range<Int>) -> Range<Int> {
+        var (start, end) = (range.lowerBound, range.upperBound)
+        while start < end, self[start].isWhiteSpace { start += 1 }
+        while start < end, self[end - 1].isWhiteSpace { end -= 1 }
+        return start..<end
+    }
+
+    /// Whether the bytes of a range are those of an ASCII text in lower case, but for their case.
+    func isSame(_ range: Range<Int>, asLowercase text: String) -> Bool {
+        guard range.count == text.utf8.count else { return false }
+        var index = range.lowerBound
+        for byte in text.utf8 {
+            if self[index].lowercase != byte { return false }
+            index += 1
+        }
+        return true
+    }
 }
 
 extension UInt8 {
@@ -66,11 +85,6 @@ func clientText(_ bytes: ArraySlice<UInt8>) -> String {
 
 /// The same of all bytes.
 func clientText(_ bytes: [UInt8]) -> String { clientText(bytes[...]) }
-
-extension ArraySlice<UInt8> {
-    /// Whether the bytes are those of an ASCII text in lower case, but for their case.
-    func isSame(asLowercase text: String) -> Bool { elementsEqual(text.utf8) { $0.lowercase == $1 } }
-}
 
 extension UInt8 {
     /// The letter in lower case; any other byte as it is.

@@ -79,8 +79,7 @@ public struct MultipartParser: ~Copyable {
             case .tail(let content):
                 if try takeTail(block[offset], content, &consumer) { offset += 1 }
             case .header:
-                offset += 1
-                try takeHeader(block[offset - 1], endingAt: parsedCount + Int64(offset), &consumer)
+                offset = try takeHeader(block, from: offset, &consumer)
             case .epilogue:
                 return
             }
@@ -194,22 +193,33 @@ public struct MultipartParser: ~Copyable {
 
     // MARK: Headers
 
+    /// Takes the bytes of a header block, up to its end or that of the block; where it stopped.
     private mutating func takeHeader<Consumer: PartConsumer & ~Copyable>(
-        _ byte: UInt8,
-        endingAt end: Int64,
+        _ block: Span<UInt8>,
+        from start: Int,
         _ consumer: inout Consumer
-    ) throws(MultipartError) {
-        header.append(byte)
-        guard byte == 0x0A, header.count == 2 ? header[0] == 0x0D : endsInBlankLine else {
-            // The CRLF of the last line and that of the blank line are not counted.
-            guard header.count < limits.partHeaderBytesMax + 4 else {
-                throw .partHeaderTooLarge(max: limits.partHeaderBytesMax)
+    ) throws(MultipartError) -> Int {
+        // The CRLF of the last line and that of the blank line are not counted.
+        let countMax = limits.partHeaderBytesMax + 4
+        var offset = start
+        while offset < block.count {
+            // Line by line, but not further than the limit.
+            let end = min(block.count, offset + countMax - header.count)
+            var lineEnd = offset
+            while lineEnd < end, block[lineEnd] != 0x0A { lineEnd += 1 }
+            let isLine = lineEnd < end
+            if isLine { lineEnd += 1 }
+            unsafe block.extracting(offset..<lineEnd).withUnsafeBufferPointer { unsafe header.append(contentsOf: $0) }
+            offset = lineEnd
+            if isLine, header.count == 2 ? header[0] == 0x0D : endsInBlankLine {
+                header.removeLast(min(4, header.count))
+                state = .content(.data, matched: 0)
+                consumer.partBegins(PartHeader(header), at: parsedCount + Int64(offset))
+                return offset
             }
-            return
+            guard header.count < countMax else { throw .partHeaderTooLarge(max: limits.partHeaderBytesMax) }
         }
-        let block = Array(header.dropLast(min(4, header.count)))
-        state = .content(.data, matched: 0)
-        consumer.partBegins(PartHeader(block), at: end)
+        return offset
     }
 
     private var endsInBlankLine: Bool {

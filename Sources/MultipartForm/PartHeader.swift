@@ -19,19 +19,20 @@ public struct PartHeader: Hashable, Sendable {
 
     /// Reads a header block without the blank line that ends it.
     public init(_ block: [UInt8]) {
+        let block = Self.unfolding(block)
         var disposition: HeaderParameters?
         var contentType: String?
-        for (name, value) in Self.fields(block) {
-            if name.isSame(asLowercase: "content-disposition") {
-                disposition = HeaderParameters(value)
-            } else if name.isSame(asLowercase: "content-type") {
-                contentType = clientText(value)
+        Self.forEachField(block) { name, value in
+            if block.isSame(name, asLowercase: "content-disposition") {
+                disposition = HeaderParameters(block, in: value)
+            } else if block.isSame(name, asLowercase: "content-type") {
+                contentType = clientText(block[value])
             }
         }
         self.disposition = disposition?.token ?? ""
-        name = disposition?["name"].map { clientText(Self.decodingFormEscapes($0)) }
+        name = disposition?["name"].map { Self.decodingFormEscapes($0) }
         fileName =
-            disposition?["filename"].map { clientText(Self.decodingFormEscapes($0)) }
+            disposition?["filename"].map { Self.decodingFormEscapes($0) }
             ?? disposition?["filename*"].flatMap { Self.extendedValue($0) }
         range = disposition?["range"].map { clientText($0) }
         self.contentType = contentType
@@ -46,52 +47,57 @@ public struct PartHeader: Hashable, Sendable {
         return MediaType(parsing: contentType) != .plainText
     }
 
-    /// The fields of a block, values trimmed.
-    private static func fields(_ block: [UInt8]) -> [(name: ArraySlice<UInt8>, value: [UInt8])] {
-        var fields: [(name: ArraySlice<UInt8>, value: [UInt8])] = []
-        var lastIsIgnored = true
-        for line in lines(block) {
-            if let first = line.first, first.isBlank {
-                guard !lastIsIgnored, let last = fields.indices.last else { continue }
-                fields[last].value += [0x20] + line.trimmingWhiteSpace()
-                continue
+    /// Calls `body` with the places of name and trimmed value of each field.
+    private static func forEachField(_ block: [UInt8], _ body: (Range<Int>, Range<Int>) -> Void) {
+        var start = 0
+        while start < block.count {
+            let end = lineEnd(block, from: start)
+            if let colon = block[start..<end].firstIndex(of: UInt8(ascii: ":")), colon > start,
+                !block[start..<colon].contains(where: \.isWhiteSpace)
+            {
+                body(start..<colon, block.trimmingWhiteSpace(colon + 1..<end))
             }
-            lastIsIgnored = true
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
-            let name = line[..<colon]
-            guard !name.isEmpty, !name.contains(where: \.isWhiteSpace) else { continue }
-            lastIsIgnored = false
-            let value = line[(colon + 1)...].trimmingWhiteSpace()
-            fields.append((name, Array(value)))
+            start = end + 2
         }
-        return fields
     }
 
-    /// The lines between CRLFs; a bare CR or LF is part of a line.
-    private static func lines(_ block: [UInt8]) -> [ArraySlice<UInt8>] {
-        var lines: [ArraySlice<UInt8>] = []
-        var start = 0
-        var index = 0
+    /// Where the next CRLF is, or the end; a bare CR or LF is part of a line.
+    private static func lineEnd(_ block: [UInt8], from start: Int) -> Int {
+        var index = start
         while index + 1 < block.count {
-            if block[index] == 0x0D, block[index + 1] == 0x0A {
-                lines.append(block[start..<index])
-                index += 2
-                start = index
-            } else {
-                index += 1
-            }
+            if block[index] == 0x0D, block[index + 1] == 0x0A { return index }
+            index += 1
         }
-        lines.append(block[start...])
-        return lines
+        return block.count
+    }
+
+    /// The block with each folded line behind the one before, separated by a space; nearly always it has none.
+    private static func unfolding(_ block: [UInt8]) -> [UInt8] {
+        var unfolded: [UInt8] = []
+        var start = 0
+        // What stands before `done` is in `unfolded`.
+        var done = 0
+        while start < block.count {
+            let next = lineEnd(block, from: start) + 2
+            guard next < block.count else { break }
+            if block[next].isBlank {
+                let line = block.trimmingWhiteSpace(next..<lineEnd(block, from: next))
+                unfolded += block[done..<next - 2] + [0x20]
+                done = line.lowerBound
+            }
+            start = next
+        }
+        return done == 0 ? block : unfolded + block[done...]
     }
 
     /// Decodes what browsers encode in names: `%22`, `%0D`, `%0A` and nothing else (WHATWG HTML, multipart encoding).
-    private static func decodingFormEscapes(_ bytes: [UInt8]) -> [UInt8] {
-        FormURLEncoded.decodingPercent(bytes[...]) { $0 == 0x22 || $0 == 0x0D || $0 == 0x0A }
+    private static func decodingFormEscapes(_ bytes: ArraySlice<UInt8>) -> String {
+        guard bytes.contains(UInt8(ascii: "%")) else { return clientText(bytes) }
+        return clientText(FormURLEncoded.decodingPercent(bytes) { $0 == 0x22 || $0 == 0x0D || $0 == 0x0A })
     }
 
     /// `UTF-8''na%C3%AFve.txt` (RFC 5987 3.2); `nil` when it is not of that form.
-    private static func extendedValue(_ bytes: [UInt8]) -> String? {
+    private static func extendedValue(_ bytes: ArraySlice<UInt8>) -> String? {
         let parts = bytes.split(separator: UInt8(ascii: "'"), maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3 else { return nil }
         let decoded = FormURLEncoded.decodingPercent(parts[2])
