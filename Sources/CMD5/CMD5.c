@@ -104,7 +104,62 @@ DEFINE_UPDATE(16, update16_avx2, __attribute__((target("avx2"))))
 DEFINE_UPDATE(8, update8, )
 DEFINE_UPDATE(16, update16, )
 
+/* The same for few messages, in the registers of numbers: the steps of one are done while those of another wait. Beyond
+   four, the registers are too few. */
+#define DEFINE_INTERLEAVED(COUNT, NAME)                                                                                \
+    static void NAME(const struct cmd5_lane *lanes, size_t blocks) {                                                   \
+        uint32_t state[COUNT][4];                                                                                      \
+        const uint8_t *bytes[COUNT];                                                                                   \
+        _Pragma("clang loop unroll(full)") for (int lane = 0; lane < COUNT; lane++) {                                  \
+            bytes[lane] = lanes[lane].bytes;                                                                           \
+            memcpy(state[lane], lanes[lane].state, 16);                                                                \
+        }                                                                                                              \
+        for (size_t block = 0; block < blocks; block++) {                                                              \
+            uint32_t words[COUNT][4];                                                                                  \
+            memcpy(words, state, sizeof words);                                                                        \
+            _Pragma("clang loop unroll(full)") for (int step = 0; step < 64; step++) {                                 \
+                _Pragma("clang loop unroll(full)") for (int lane = 0; lane < COUNT; lane++) {                          \
+                    uint32_t a = words[lane][0], b = words[lane][1], c = words[lane][2], d = words[lane][3];           \
+                    uint32_t mixed, message, sum = a + sines[step];                                                    \
+                    int word;                                                                                          \
+                    switch (step / 16) {                                                                               \
+                        case 0: mixed = d ^ (b & (c ^ d)); word = step; break;                                         \
+                        case 1: mixed = b & d; sum += c & ~d; word = (5 * step + 1) % 16; break;                       \
+                        case 2: mixed = b ^ c ^ d; word = (3 * step + 5) % 16; break;                                  \
+                        default: mixed = c ^ (b | ~d); word = 7 * step % 16; break;                                    \
+                    }                                                                                                  \
+                    memcpy(&message, bytes[lane] + word * 4, 4);                                                       \
+                    sum += message;                                                                                    \
+                    /* What waits for the step before comes last, as one addition, whatever the compiler prefers. */   \
+                    __asm__("" : "+r"(sum));                                                                           \
+                    sum = __builtin_rotateleft32(sum + mixed, rotations[step / 16][step % 4]);                         \
+                    __asm__("" : "+r"(sum));                                                                           \
+                    words[lane][0] = d;                                                                                \
+                    words[lane][3] = c;                                                                                \
+                    words[lane][2] = b;                                                                                \
+                    words[lane][1] = b + sum;                                                                          \
+                }                                                                                                      \
+            }                                                                                                          \
+            _Pragma("clang loop unroll(full)") for (int lane = 0; lane < COUNT; lane++) {                              \
+                for (int word = 0; word < 4; word++) state[lane][word] += words[lane][word];                           \
+                bytes[lane] += CMD5_BLOCK_BYTES;                                                                       \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int lane = 0; lane < COUNT; lane++) memcpy(lanes[lane].state, state[lane], 16);                           \
+    }
+
+DEFINE_INTERLEAVED(1, update1)
+DEFINE_INTERLEAVED(2, update2)
+DEFINE_INTERLEAVED(3, update3)
+DEFINE_INTERLEAVED(4, update4)
+
 void cmd5_update(const struct cmd5_lane *lanes, size_t count, size_t blocks) {
+    switch (count) {
+        case 1: update1(lanes, blocks); return;
+        case 2: update2(lanes, blocks); return;
+        case 3: update3(lanes, blocks); return;
+        case 4: update4(lanes, blocks); return;
+    }
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512vl")) {
         (count <= 8 ? update8_avx512 : update16_avx512)(lanes, count, blocks);

@@ -2,19 +2,17 @@ import CCrypto
 import CMD5
 import Threading
 
-/// Does the MD5 of several threads at the same time, each in a lane of vector registers.
+/// Does the MD5 of several threads at the same time.
 ///
 /// There is no thread of its own. A thread that comes while nobody does it does so for all who wait, and lets the next of
 /// them go on when its own bytes are done; the others sleep until theirs are. Before it begins it sleeps as long as others
-/// keep coming, since eight cost as much as two.
+/// keep coming, since eight cost little more than four.
 final class MD5Lanes: Sendable {
     static let blockBytes = Int(CMD5_BLOCK_BYTES)
-    /// How many blocks are done before others may join: 32 KiB.
-    private static let turnBlocks = 512
+    /// How many blocks are done before others may join: 128 KiB.
+    private static let turnBlocks = 2048
 
-    /// From how many messages on lanes are faster than one after the other.
-    private static let lanesMin = 3
-    /// For how long others are waited for, in microseconds: about what 256 KiB take alone.
+    /// For how long others are waited for, in microseconds: about half of what 512 KiB take alone.
     private static let patienceMicroseconds = 400
     /// How often nobody is waited for after nobody has come.
     private static let restTurns = 8
@@ -119,10 +117,6 @@ final class MD5Lanes: Sendable {
 
     /// Takes the next `count` blocks of each job into its state.
     private static func update(_ batch: [Job], _ count: Int) {
-        if batch.count < lanesMin {
-            for job in batch { unsafe MD5_Update(job.state, job.bytes, count * blockBytes) }
-            return
-        }
         let lanes = unsafe batch.map { job in
             // The state begins with its four words.
             let words = unsafe UnsafeMutableRawPointer(job.state).assumingMemoryBound(to: UInt32.self)

@@ -9,7 +9,7 @@ public import Uploads
 @safe
 public struct SharedMD5: ~Copyable {
     /// How many bytes are gathered, so that meeting costs little beside them.
-    private static let gatheredBytesMax = 256 << 10
+    private static let gatheredBytesMax = 512 << 10
     /// How many bytes are not worth a meeting, as those of a slow client.
     private static let sharedBytesMin = 4 << 10
     private static let lanes = MD5Lanes()

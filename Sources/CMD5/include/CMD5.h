@@ -1,8 +1,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* MD5 (RFC 1321) of up to CMD5_LANES messages at the same time, each in a lane of vector registers. One message after the
-   other waits at each step for the one before; several together do not. */
+/* MD5 (RFC 1321) of up to CMD5_LANES messages at the same time: up to four with their steps interleaved, more each in a
+   lane of vector registers. One message after the other waits at each step for the one before; several together do not. */
 
 #define CMD5_LANES 16
 #define CMD5_BLOCK_BYTES 64
