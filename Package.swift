@@ -75,9 +75,14 @@ let package = Package(
             swiftSettings: memorySafe
         ),
         .target(
+            name: "Programs",
+            dependencies: ["CPosix", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: memorySafe
+        ),
+        .target(
             name: "Engine",
             dependencies: [
-                "Uploads", "Digests", "Staging", "Ledger",
+                "Uploads", "Digests", "Staging", "Ledger", "Programs",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -106,6 +111,7 @@ let package = Package(
         .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: strict),
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
+        .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),
         .testTarget(
             name: "DialectsTests",

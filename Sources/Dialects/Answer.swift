@@ -23,6 +23,21 @@ public struct Answer: Sendable {
         failure = nil
     }
 
+    /// The same answer with another header field.
+    package func with(_ value: String, for name: HTTPField.Name) -> Answer {
+        var fields = fields
+        fields[name] = value
+        return Answer(self, fields: fields)
+    }
+
+    private init(_ other: Answer, fields: HTTPFields) {
+        status = other.status
+        self.fields = fields
+        body = other.body
+        code = other.code
+        failure = other.failure
+    }
+
     init(
         _ status: HTTPResponse.Status,
         _ json: JSON,

@@ -3,7 +3,7 @@ extension String {
     var percentEncodedPath: String { percentEncoded { $0 == UInt8(ascii: "/") } }
 
     /// The text as a value in the query of a URL, or as one component of its path.
-    var percentEncodedComponent: String { percentEncoded { _ in false } }
+    package var percentEncodedComponent: String { percentEncoded { _ in false } }
 
     private func percentEncoded(_ isKept: (UInt8) -> Bool) -> String {
         var text = ""

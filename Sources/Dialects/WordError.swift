@@ -73,6 +73,7 @@ struct WordError: Error {
         case .lengthMismatch, .longerThanDeclared, .fileChanged, .tooManyRanges, .noSuchPart, .offsetMismatch,
             .beyondTotal:
             self = .invalidArgument("the part does not fit the upload")
+        case .refused(let message): self = .accessDenied(message)
         case .namesExhausted: self = .accessDenied("too many files of this name")
         case .noSpace(let failure):
             self.init(

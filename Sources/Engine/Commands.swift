@@ -33,8 +33,10 @@ extension Intake {
             return .received(try commitPart(take(content), key, number: number, expected: expected))
         case .append(let content, let key, let offset):
             return .received(try append(take(content), key, at: offset))
-        case .publishHeld(let number, let spec):
-            return .published(try engine.publish(take(number), spec, root: mount.root))
+        case .publishHeld(let number, let spec, let fields):
+            let session = SessionKey(mount: mount.name, principal: mount.principal, id: "")
+            let account = FileAccount(session: session, fields: fields, handOff: mount.handOff)
+            return .published(try engine.publish(take(number), spec, account, root: mount.root))
         case .publish(let key):
             return try publish(key)
         case .assemble(let key, let claims, let rules):
@@ -142,7 +144,8 @@ extension Intake {
             root: mount.root,
             staging: StagingArea.makeName(),
             expiresAt: mount.expiry(at: now),
-            now: now
+            now: now,
+            handOff: mount.handOff
         )
     }
 

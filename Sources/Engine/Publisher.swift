@@ -39,6 +39,15 @@ extension Engine {
         in area: borrowing StagingArea,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
+        if let account = try ledger.account(of: file), let veto = account.handOff.veto {
+            let name = assembly?.staging ?? file.staging
+            do throws(UploadError) {
+                try ask(veto, of: file.spec, account, root: file.root, staging: name)
+            } catch .refused(let message) {
+                discard(try ledger.remove(file) + [Leftover(root: file.root, staging: name)])
+                throw .refused(message: message)
+            }
+        }
         let inode = try staged { () throws(StagingError) in
             try staging.seal()
             // Behind the end of a file that comes in ranges lies nothing that was ever committed.
@@ -77,8 +86,51 @@ extension Engine {
         }
     }
 
+    /// Publishes bytes that only this request has, asking and telling whom the account says.
+    func publish(
+        _ held: HeldContent,
+        _ spec: FileSpec,
+        _ account: FileAccount,
+        root: String
+    ) throws(UploadError) -> PublishedFile {
+        let handOff = account.handOff
+        if handOff.isNothing { return try publish(held, spec, root: root) }
+        let area = try area(root)
+        // A name that only programs see, and the key of the event.
+        let key = StagingArea.makeName()
+        let inode = try staged { () throws(StagingError) in
+            try held.file.link(as: key, in: area)
+            return try held.file.inode()
+        }
+        do throws(UploadError) {
+            if let veto = handOff.veto { try ask(veto, of: spec, account, root: root, staging: key) }
+            try staged { () throws(StagingError) in
+                try held.file.seal()
+                try held.file.sync()
+            }
+            let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
+                if let hook = handOff.hook {
+                    let event = try event(for: hook, spec, account, key: key, root: root, name: path.text)
+                    try ledger.announce(event, of: AnnouncedFile(key: key, root: root, path: path.text, inode: inode))
+                }
+                let hasName = try staged { () throws(StagingError) in
+                    try held.file.publish(key, as: path, replacing: spec.target.ifTaken == .replace, in: area)
+                }
+                if !hasName { try ledger.settleAnnounced(key, isPublished: false, now: now()) }
+                return hasName
+            }
+            try staged { () throws(StagingError) in try area.syncFolder(of: path) }
+            if handOff.hasManifest { try publishManifest(of: spec, account, key: key, root: root, name: path.text) }
+            if handOff.hook != nil { try ledger.settleAnnounced(key, isPublished: true, now: now()) }
+            return PublishedFile(spec: spec, path: path.text)
+        } catch {
+            try? area.remove(key)
+            throw error
+        }
+    }
+
     /// Publishes bytes that only this request has.
-    func publish(_ held: HeldContent, _ spec: FileSpec, root: String) throws(UploadError) -> PublishedFile {
+    private func publish(_ held: HeldContent, _ spec: FileSpec, root: String) throws(UploadError) -> PublishedFile {
         let area = try area(root)
         do {
             try held.file.seal()
@@ -139,7 +191,7 @@ extension Engine {
         // The ledger knew the name first, so the file got it; if it is not there now, it has been fetched already.
         case .publishing(let name, _): return try finish(file, as: path(name), in: area, tombstoneSeconds)
         case .reserved, .open:
-            try ledger.remove(file)
+            discard(try ledger.remove(file))
             throw .superseded
         case .cancelled: throw .cancelled
         }
@@ -152,7 +204,22 @@ extension Engine {
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
         try staged { () throws(StagingError) in try area.syncFolder(of: path) }
-        try ledger.finishPublishing(file, as: path.text, tombstoneUntil: now() + tombstoneSeconds)
+        var event: NewEvent?
+        if let account = try ledger.account(of: file) {
+            let (spec, key, root) = (file.spec, file.staging, file.root)
+            if account.handOff.hasManifest {
+                try publishManifest(of: spec, account, key: key, root: root, name: path.text)
+            }
+            if let hook = account.handOff.hook {
+                event = try self.event(for: hook, spec, account, key: key, root: root, name: path.text)
+            }
+        }
+        try ledger.finishPublishing(
+            file,
+            as: path.text,
+            tombstoneUntil: now() + tombstoneSeconds,
+            event: event
+        )
         return PublishedFile(spec: file.spec, path: path.text)
     }
 

@@ -27,6 +27,7 @@ extension Engine {
             for file in try ledger.unpublishedFiles() { try verify(file, &report) }
             try ledger.setVerifiedBoot(boot)
         }
+        try settleAnnouncedFiles()
         for file in try ledger.unpublishedWholeFiles() {
             do {
                 _ = try publish(file, tombstoneSeconds: tombstoneSeconds)
@@ -48,7 +49,7 @@ extension Engine {
         let area = try area(file.root)
         guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
         else {
-            try ledger.remove(file)
+            discard(try ledger.remove(file))
             report.filesLost += 1
             return
         }
@@ -134,7 +135,9 @@ extension Engine {
         guard let (current, _) = try ledger.current(file) else { return }
         switch current.phase {
         case .reserved, .open:
-            if try !staged({ () throws(StagingError) in try area.holds(file.staging) }) { try ledger.remove(file) }
+            if try !staged({ () throws(StagingError) in try area.holds(file.staging) }) {
+                discard(try ledger.remove(file))
+            }
         case .publishing, .published, .cancelled: break
         }
     }

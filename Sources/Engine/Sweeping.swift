@@ -28,7 +28,10 @@ extension Engine {
         for file in try ledger.expiredFiles(now: now) {
             if try isInUse(file) { report.inUse.append(file) } else { report.expired.append(file) }
         }
-        if !isDryRun { discard(try ledger.removeExpired(now: now, sparing: Set(report.inUse.map(\.id)))) }
+        if !isDryRun {
+            discard(try ledger.removeExpired(now: now, sparing: Set(report.inUse.map(\.id))))
+            try removeOldEvents()
+        }
         // Names are listed before the ledger is asked, so that a file named in between counts as known.
         // A root that the administrator has removed has nothing to sweep.
         for root in try ledger.stagingNames().keys.sorted() {

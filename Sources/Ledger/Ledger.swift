@@ -76,8 +76,16 @@ public protocol Ledger: Sendable {
         assembly: Assembly?
     ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
 
-    /// Notes that the file has its final name.
-    func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError)
+    /// Notes, durably, that the file has its final name, and keeps the event that tells of it.
+    func finishPublishing(
+        _ file: StoredFile,
+        as name: String,
+        tombstoneUntil: Int64,
+        event: NewEvent?
+    ) throws(UploadError)
+
+    /// Whose the file is, and what is to be done with it; `nil` when it was removed or restarted.
+    func account(of file: StoredFile) throws(UploadError) -> FileAccount?
 
     /// The file as it is now; `nil` when it was removed or restarted.
     func current(_ file: StoredFile) throws(UploadError) -> (file: StoredFile, commit: Commit)?
@@ -88,8 +96,8 @@ public protocol Ledger: Sendable {
     /// Removes a session.
     func remove(_ key: SessionKey) throws(UploadError) -> [Leftover]
 
-    /// Forgets a file whose bytes are not to be trusted.
-    func remove(_ file: StoredFile) throws(UploadError)
+    /// Forgets a file: its bytes are not to be trusted, or not wanted.
+    func remove(_ file: StoredFile) throws(UploadError) -> [Leftover]
 
     /// Unpublished files of expired sessions.
     func expiredFiles(now: Int64) throws(UploadError) -> [StoredFile]
@@ -123,4 +131,32 @@ public protocol Ledger: Sendable {
 
     /// Notes that the coverage is true in this boot.
     func setVerifiedBoot(_ boot: String) throws(UploadError)
+
+    // MARK: Events
+
+    /// Keeps, durably, an event of a file that is about to get its name and belongs to no session.
+    func announce(_ event: NewEvent, of file: AnnouncedFile) throws(UploadError)
+
+    /// The files that were announced, and of which it is not known whether they have their names.
+    func announcedFiles() throws(UploadError) -> [AnnouncedFile]
+
+    /// Has the event of an announced file delivered, or forgets it as the file has not got its name.
+    func settleAnnounced(_ key: String, isPublished: Bool, now: Int64) throws(UploadError)
+
+    /// The event that has been due for longest, taken by this call for some time; `nil` when none is due.
+    ///
+    /// - Parameter leaseSeconds: after which it is due again, unless it is settled.
+    func takeDueEvent(now: Int64, leaseSeconds: Int64) throws(UploadError) -> Event?
+
+    /// Notes, durably, what became of an event, or when it is to be delivered.
+    func settle(_ event: Event, as state: Event.State, failure: String?) throws(UploadError)
+
+    /// All events, oldest first.
+    func events() throws(UploadError) -> [Event]
+
+    /// Removes an event; false when there is none of this number.
+    func removeEvent(_ id: Int64) throws(UploadError) -> Bool
+
+    /// Removes events that were delivered before a time in seconds since 1970.
+    func removeDeliveredEvents(before time: Int64) throws(UploadError)
 }

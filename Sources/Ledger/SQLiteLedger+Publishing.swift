@@ -26,8 +26,14 @@ extension SQLiteLedger {
         }
     }
 
-    public func finishPublishing(_ file: StoredFile, as name: String, tombstoneUntil: Int64) throws(UploadError) {
+    public func finishPublishing(
+        _ file: StoredFile,
+        as name: String,
+        tombstoneUntil: Int64,
+        event: NewEvent?
+    ) throws(UploadError) {
         try write("finish publishing", durable: true) { db in
+            if let event { try db.insertDue(event) }
             try db.run(
                 "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
                 [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]

@@ -8,9 +8,12 @@ extension SQLiteLedger {
         try write("remove session") { db in try db.removeSession(key) }
     }
 
-    public func remove(_ file: StoredFile) throws(UploadError) {
+    public func remove(_ file: StoredFile) throws(UploadError) -> [Leftover] {
         try write("remove file") { db in
+            guard try db.current(file) != nil else { return [] }
+            let leftovers = try db.leftovers(of: file.id)
             try db.run("DELETE FROM file WHERE id = ? AND staging = ?", [file.id, file.staging])
+            return leftovers
         }
     }
 

@@ -37,10 +37,7 @@ extension SQLiteLedger {
                     )
                 }
             }
-            let fields = try db.rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session]) {
-                FormField(name: $0[0], value: $0[1])
-            }
-            return SessionProgress(files: files, fields: fields)
+            return SessionProgress(files: files, fields: try db.fields(of: session))
         }
     }
 
@@ -205,12 +202,12 @@ extension Database {
         let id: Int64? = try row(
             """
             INSERT INTO file (session, field, fileName, mediaType, target, replaces, total, root, staging, phase, kind,
-                stride, base)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                stride, base, hook, veto, manifest)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (session, field) DO UPDATE SET fileName = excluded.fileName,
                 mediaType = excluded.mediaType, target = excluded.target, replaces = excluded.replaces,
                 total = excluded.total, kind = excluded.kind, stride = excluded.stride, base = excluded.base,
-                partBytes = 0,
+                partBytes = 0, hook = excluded.hook, veto = excluded.veto, manifest = excluded.manifest,
                 root = excluded.root, staging = excluded.staging, phase = excluded.phase, name = NULL, inode = NULL,
                 tombstoneUntil = NULL, rangeCount = 0
             RETURNING id
@@ -218,7 +215,8 @@ extension Database {
             [
                 session, spec.field, spec.fileName, spec.mediaType, spec.target.path.text,
                 spec.target.ifTaken == .replace, spec.total, new.root, new.staging, phase.rawValue, kind.code.rawValue,
-                kind.layout?.stride, kind.layout?.base ?? 1,
+                kind.layout?.stride, kind.layout?.base ?? 1, new.handOff.hook, new.handOff.veto,
+                new.handOff.hasManifest,
             ]
         ) { $0[0] }
         guard let id else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }

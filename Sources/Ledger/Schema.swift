@@ -134,6 +134,34 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("5 events") { db in
+            try db.execute(
+                sql: """
+                    -- what is to be done with the file once it is whole (HandOff)
+                    ALTER TABLE file ADD COLUMN hook TEXT;
+                    ALTER TABLE file ADD COLUMN veto TEXT;
+                    ALTER TABLE file ADD COLUMN manifest INTEGER NOT NULL DEFAULT 0;
+
+                    -- what programs are to be told: the outbox
+                    -- state: 0 waiting for the file at path to have its name, 1 due at a time, 2 delivered at a time
+                    CREATE TABLE event (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT,
+                        key TEXT NOT NULL UNIQUE,
+                        program TEXT NOT NULL,
+                        document TEXT NOT NULL,
+                        state INTEGER NOT NULL,
+                        at INTEGER NOT NULL,
+                        attempts INTEGER NOT NULL DEFAULT 0,
+                        createdAt INTEGER NOT NULL,
+                        failure TEXT,
+                        root TEXT,
+                        path TEXT,
+                        inode INTEGER
+                    ) STRICT;
+                    CREATE INDEX eventByTime ON event (state, at);
+                    """
+            )
+        }
         return migrator
     }
 }

@@ -54,7 +54,8 @@ public struct StoredPart: Hashable, Sendable {
 /// What a file was made of at its completion.
 public struct Assembly: Hashable, Sendable {
     let total: Int64
-    let staging: String
+    /// The name of the staging file that holds it.
+    public let staging: String
     let parts: [StoredPart]
 
     /// - Parameters:
@@ -77,12 +78,23 @@ public struct NewFile: Hashable, Sendable {
     public let staging: String
     let expiresAt: Int64
     let now: Int64
+    let handOff: HandOff
 
     /// - Parameters:
     ///   - expiresAt: when its session expires, in seconds since 1970.
     ///   - now: the time of the request, in seconds since 1970.
-    public init(key: SessionKey, spec: FileSpec, root: String, staging: String, expiresAt: Int64, now: Int64) {
+    ///   - handOff: what is to be done with it once it is whole.
+    public init(
+        key: SessionKey,
+        spec: FileSpec,
+        root: String,
+        staging: String,
+        expiresAt: Int64,
+        now: Int64,
+        handOff: HandOff = HandOff()
+    ) {
         self.key = key
+        self.handOff = handOff
         self.spec = spec
         self.root = root
         self.staging = staging

@@ -62,12 +62,28 @@ public struct Handler: Sendable {
             ending = body.drain() ? .whole : .cutOff
         }
         var step = exchange.bodyEnded(ending)
+        var completion: Completion?
         while true {
             switch step {
-            case .answer(let answer): return answer
+            case .answer(let answer): return completion?.redirecting(answer, on: mount) ?? answer
             case .perform(let command, let then):
-                step = then(Result { () throws(UploadError) in try intake.perform(command) })
+                let result = Result { () throws(UploadError) in try intake.perform(command) }
+                if !mount.completionPath.isEmpty, case .success(.published(let file)) = result {
+                    completion = Completion(file, fields: fields(of: command, intake))
+                }
+                step = then(result)
             }
+        }
+    }
+
+    /// The data fields that came with the file which a command publishes.
+    private func fields(of command: Command, _ intake: Intake) -> [FormField] {
+        switch command {
+        case .publishHeld(_, _, let fields): return fields
+        case .publish(let key), .assemble(let key, _, _):
+            guard case .described(let progress?) = try? intake.perform(.describe(key.session)) else { return [] }
+            return progress.fields
+        case _: return []
         }
     }
 }

@@ -91,6 +91,18 @@ struct MountParameters: Sendable {
             text.contains("://") && !text.hasSuffix("/") ? text : nil
         }
         try set("FERMATA_DURABILITY", \.durability, "publish or segment", Durability.init(rawValue:))
+        try set("FERMATA_HOOK", \.handOff.hook, "an absolute path of a program", Self.program)
+        try set("FERMATA_VETO", \.handOff.veto, "an absolute path of a program", Self.program)
+        try set("FERMATA_MANIFEST", \.handOff.hasManifest, "on or off", Self.flag)
+        try set("FERMATA_ON_COMPLETE", \.completionPath, "a path of this site") { $0.hasPrefix("/") ? $0 : nil }
+        try set("FERMATA_REDIRECT", \.completionField, "X-Accel-Redirect, Location or off") { text in
+            switch text.lowercased() {
+            case "x-accel-redirect": "X-Accel-Redirect"
+            case "location": "Location"
+            case "off": ""
+            default: nil
+            }
+        }
         try set("FERMATA_RESUME", \.allowsResume, "on or off", Self.flag)
         try set("FERMATA_CANCEL", \.allowsCancel, "on or off", Self.flag)
         try set("FERMATA_ANSWER_TYPE", \.answerType, "json, text or html") { text in
@@ -173,6 +185,11 @@ struct MountParameters: Sendable {
     static func names(_ text: String) -> Set<String>? {
         let names = text.split { $0 == "," || $0 == " " }.map(String.init)
         return names.isEmpty || names.contains { RelativePath(component: $0) == nil } ? nil : Set(names)
+    }
+
+    /// A program that this process may run.
+    private static func program(_ text: String) -> String?? {
+        text.hasPrefix("/") && FileManager.default.isExecutableFile(atPath: text) ? text : .none
     }
 
     private static func flag(_ text: String) -> Bool? {

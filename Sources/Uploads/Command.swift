@@ -23,8 +23,8 @@ public enum Command: Hashable, Sendable {
     case commitPart(HeldFile, FileKey, number: Int, expected: MD5Digest?)
     /// Commit held bytes at an offset, which must be the committed one; at 0 the file starts anew.
     case append(HeldFile, FileKey, offset: Int64)
-    /// Publish a held file.
-    case publishHeld(HeldFile, FileSpec)
+    /// Publish a held file; the fields are those that came with it.
+    case publishHeld(HeldFile, FileSpec, fields: [FormField])
 
     // MARK: Finished files
 

@@ -40,6 +40,12 @@ public struct Mount: Hashable, Sendable {
     public var urlSeconds: Int64
     /// The URL of the mount itself, without a slash at its end; empty takes it from the request.
     public var baseURL: String
+    /// What is to be done with files once they are whole.
+    public var handOff = HandOff()
+    /// The path of this site that makes the answer when a file is published; empty leaves it to the dialect.
+    public var completionPath = ""
+    /// The header field that has the web server go on with that path; empty where it can not.
+    public var completionField = "X-Accel-Redirect"
     /// Whether clients may cancel a session.
     public var allowsCancel: Bool
     /// What published paths are prefixed with in answers; empty leaves them relative.

@@ -38,6 +38,8 @@ public enum UploadError: Error, Hashable, Sendable {
     case folderNotMade(StorageFailure)
     /// The staging area is missing or cannot be written.
     case stagingUnavailable(StorageFailure)
+    /// The site's own program does not want the file.
+    case refused(message: String)
     /// The file system or the quota is full.
     case noSpace(StorageFailure)
     /// Reading or writing failed otherwise.

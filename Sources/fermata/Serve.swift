@@ -117,6 +117,7 @@ struct Serve: ParsableCommand {
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)
         let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }
+        Deliverer(engine: engine, logger: logger).start()
         logger.info("serving", metadata: ["listen": "\(listen)", "workers": "\(workers)"])
         while Signals.wait(milliseconds: Self.sweepMilliseconds) == nil { sweep(engine, logger) }
         logger.info("stopping")

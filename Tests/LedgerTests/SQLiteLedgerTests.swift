@@ -138,7 +138,7 @@ import Uploads
         _ = try ledger.commit(segment(0, 10), to: file, limits: limits())
         _ = try ledger.beginPublishing(file, as: "a[1]", inode: .max, assembly: nil)
         #expect(try ledger.current(file)?.file.phase == .publishing(name: "a[1]", inode: .max))
-        try ledger.finishPublishing(file, as: "a[1]", tombstoneUntil: 20)
+        try ledger.finishPublishing(file, as: "a[1]", tombstoneUntil: 20, event: nil)
         #expect(try ledger.progress(of: key, now: 19)?.files.map(\.isPublished) == [true])
         #expect(try ledger.progress(of: key, now: 20)?.files.isEmpty == true)
         #expect(try ledger.commit(segment(0, 4), to: file, limits: limits()) == Commit(prefix: 10, isWhole: true))

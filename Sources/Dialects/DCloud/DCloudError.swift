@@ -78,6 +78,7 @@ struct DCloudError: Error {
         case .cancelled, .finished, .unknownUpload: self = .conflict("the upload is gone; start again at 0")
         case .digestMismatch, .partMismatch, .partTooSmall, .noSuchPart, .offsetMismatch, .beyondTotal:
             self = .partial("\(error)")
+        case .refused(let message): self = .refused(message)
         case .pathBlocked: self = .refused("the name is taken by a folder")
         case .folderNotMade(let failure):
             self = DCloudError(4007, .internalServerError, "Upload failed: Cannot write to disk", failure: failure)

@@ -244,7 +244,7 @@ struct DCloudExchange: Exchange {
                 commands.append(.adopt(held, session, spec.with(total: total)))
                 if !wholeFields.contains(spec.field) { wholeFields.append(spec.field) }
             } else if failure == nil {
-                plain.append(.publishHeld(held, spec))
+                plain.append(.publishHeld(held, spec, fields: requestFields))
             }
         }
         let continuesSession = hasSegments || files.isEmpty

@@ -60,6 +60,7 @@ struct OffsetError: Error {
         case .lengthMismatch, .longerThanDeclared, .tooManyRanges, .digestMismatch, .partMismatch, .partTooSmall,
             .noSuchPart, .namesExhausted:
             self = .invalidParameter
+        case .refused(let message): self.init(.forbidden, message)
         case .folderNotMade(let failure): self = .folderNotMade(failure)
         case .noSpace(let failure): self.init(.insufficientStorage, "No space left", failure: failure)
         case .storage(let failure), .stagingUnavailable(let failure):

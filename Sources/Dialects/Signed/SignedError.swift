@@ -42,6 +42,7 @@ struct SignedError: Error {
         case .noSuchPart(let number): self = .badRequest("the upload has no part \(number)")
         case .digestMismatch, .partTooSmall, .fileChanged, .tooManyRanges, .offsetMismatch, .beyondTotal:
             self = .badRequest("the part does not fit the upload")
+        case .refused(let message): self.init(status: .forbidden, detail: message)
         case .pathBlocked, .namesExhausted: self = .conflict("the object key is taken by a folder or a link")
         case .noSpace(let failure):
             self.init(

@@ -27,17 +27,21 @@ final class ApacheSite: UploadServer {
 
     var files: URL { folder.url.appending(path: "state/files") }
 
-    /// - Parameter mounts: parameters of mounts, by their paths; each takes FERMATA_PRINCIPAL from the client's
-    ///   X-Test-User.
-    init(_ frontEnd: FrontEnd, mounts: [String: [String: String]]) throws {
+    /// - Parameters:
+    ///   - mounts: parameters of mounts, by their paths; each takes FERMATA_PRINCIPAL from the client's X-Test-User.
+    ///   - pages: further files of the site, by their names.
+    init(_ frontEnd: FrontEnd, mounts: [String: [String: String]], pages: [String: String] = [:]) throws {
         folder = try TemporaryFolder()
         port = try Site.freePort()
         let directory = folder.url.path
         let binary = try #require(ProcessInfo.processInfo.environment["FERMATA_BINARY"])
         // Apache's own user may not reach the place where it was built.
         try FileManager.default.copyItem(atPath: binary, toPath: directory + "/fermata")
-        for name in ["state", "run"] {
+        for name in ["state", "run", "run/site"] {
             try FileManager.default.createDirectory(atPath: "\(directory)/\(name)", withIntermediateDirectories: false)
+        }
+        for (name, text) in pages {
+            try text.write(toFile: "\(directory)/run/site/\(name)", atomically: true, encoding: .utf8)
         }
         if geteuid() == 0 { try #require(run("chown", ["-R", "www-data:", directory]).status == 0) }
         try Self.configuration(frontEnd, mounts, directory, port)
@@ -111,10 +115,13 @@ final class ApacheSite: UploadServer {
             Listen 127.0.0.1:\(port)
             ServerName localhost
             \(geteuid() == 0 ? "User www-data\nGroup www-data" : "")
-            DocumentRoot \(directory)/run
+            DocumentRoot \(directory)/run/site
             \(modules.map { "LoadModule \($0)_module /usr/lib/apache2/modules/mod_\($0).so" }.joined(separator: "\n"))
             <Directory "/">
                 Require all denied
+            </Directory>
+            <Directory "\(directory)/run/site">
+                Require all granted
             </Directory>
             <IfModule fcgid_module>
                 LogLevel fcgid:info

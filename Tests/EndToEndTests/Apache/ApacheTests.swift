@@ -89,6 +89,26 @@ struct ApacheTests {
         try expectPublished(conversation, on: site)
     }
 
+    @Test(
+        "with mod_fcgid the site makes the answer itself, in the same request; with mod_proxy_fcgi nothing is given away",
+        arguments: FrontEnd.allCases
+    )
+    func onComplete(frontEnd: FrontEnd) throws {
+        let site = try ApacheSite(
+            frontEnd,
+            mounts: ["/m": ["FERMATA_ON_COMPLETE": "/done"]],
+            pages: ["done": "made by the site"]
+        )
+        let answer = try DCloudClient(site: site, path: "/m").upload(.file([1, 2, 3]))
+        #expect(answer.status == 200)
+        switch frontEnd {
+        case .fcgid: #expect(answer.body == "made by the site", "\(answer.body)")
+        case .proxyFCGI:
+            #expect(try answer.published()["size"] as? Int == 3)
+            #expect(answer.fields.values.allSatisfy { !$0.contains("/done") }, "\(answer.fields)")
+        }
+    }
+
     @Test("a stranger has no part in an upload", arguments: FrontEnd.allCases, Dialect.allCases)
     func wrongPrincipal(frontEnd: FrontEnd, dialect: Dialect) throws {
         let site = try ApacheSite(frontEnd, mounts: ["/m": dialect.parameters])

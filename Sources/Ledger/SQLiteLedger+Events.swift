@@ -1,0 +1,160 @@
+import GRDB
+public import Uploads
+
+// The outbox: what programs of the site are to be told.
+
+/// How `Event.State` is stored.
+private enum StateCode: Int64 {
+    case waiting = 0
+    case due = 1
+    case delivered = 2
+}
+
+private let eventColumns = "id, key, program, document, state, at, attempts, createdAt, failure"
+
+extension Event {
+    fileprivate init(row: Columns) throws {
+        id = row[0]
+        key = row[1]
+        program = row[2]
+        document = row[3]
+        switch StateCode(rawValue: row[4]) {
+        case .waiting: state = .waiting
+        case .due: state = .due(at: row[5])
+        case .delivered: state = .delivered(at: row[5])
+        case nil: throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "event \(id) is in no known state")
+        }
+        attempts = row[6]
+        createdAt = row[7]
+        failure = row[8]
+    }
+}
+
+extension SQLiteLedger {
+    public func account(of file: StoredFile) throws(UploadError) -> FileAccount? {
+        try read("read account") { db in
+            let found: (session: Int64, key: SessionKey, handOff: HandOff)? = try db.row(
+                """
+                SELECT session.id, mount, principal, key, hook, veto, manifest
+                FROM file JOIN session ON session.id = file.session WHERE file.id = ? AND staging = ?
+                """,
+                [file.id, file.staging]
+            ) { row in
+                let handOff = HandOff(hook: row[4], veto: row[5], hasManifest: row[6])
+                return (row[0], SessionKey(mount: row[1], principal: row[2], id: row[3]), handOff)
+            }
+            guard let found else { return nil }
+            return FileAccount(session: found.key, fields: try db.fields(of: found.session), handOff: found.handOff)
+        }
+    }
+
+    public func announce(_ event: NewEvent, of file: AnnouncedFile) throws(UploadError) {
+        try write("announce event", durable: true) { db in
+            try db.insert(event, .waiting)
+            try db.run(
+                "UPDATE event SET root = ?, path = ?, inode = ? WHERE key = ?",
+                [file.root, file.path, Int64(bitPattern: file.inode), file.key]
+            )
+        }
+    }
+
+    public func announcedFiles() throws(UploadError) -> [AnnouncedFile] {
+        try read("list announced files") { db in
+            try db.rows(
+                "SELECT key, root, path, inode FROM event WHERE state = ?",
+                [StateCode.waiting.rawValue]
+            ) { AnnouncedFile(key: $0[0], root: $0[1], path: $0[2], inode: UInt64(bitPattern: $0[3] as Int64)) }
+        }
+    }
+
+    public func settleAnnounced(_ key: String, isPublished: Bool, now: Int64) throws(UploadError) {
+        try write("settle event", durable: true) { db in
+            if isPublished {
+                try db.run(
+                    "UPDATE event SET state = ?, at = ? WHERE key = ? AND state = ?",
+                    [StateCode.due.rawValue, now, key, StateCode.waiting.rawValue]
+                )
+            } else {
+                try db.run("DELETE FROM event WHERE key = ? AND state = ?", [key, StateCode.waiting.rawValue])
+            }
+        }
+    }
+
+    public func takeDueEvent(now: Int64, leaseSeconds: Int64) throws(UploadError) -> Event? {
+        // Most of the time there is none, which a read can tell.
+        let due: Int64? = try read("look for event") { db in
+            try db.row(
+                "SELECT id FROM event WHERE state = ? AND at <= ? ORDER BY at, id LIMIT 1",
+                [StateCode.due.rawValue, now]
+            ) { $0[0] }
+        }
+        guard due != nil else { return nil }
+        return try write("take event", durable: true) { db in
+            // Until the lease ends no other takes it; should this process die, another does then.
+            try db.row(
+                """
+                UPDATE event SET attempts = attempts + 1, at = ?1 WHERE id = (
+                    SELECT id FROM event WHERE state = ?2 AND at <= ?3 ORDER BY at, id LIMIT 1
+                ) RETURNING \(eventColumns)
+                """,
+                [now + leaseSeconds, StateCode.due.rawValue, now],
+                Event.init(row:)
+            )
+        }
+    }
+
+    public func settle(_ event: Event, as state: Event.State, failure: String?) throws(UploadError) {
+        try write("settle event", durable: true) { db in
+            let (code, at): (StateCode, Int64) =
+                switch state {
+                case .waiting: (.waiting, 0)
+                case .due(let at): (.due, at)
+                case .delivered(let at): (.delivered, at)
+                }
+            try db.run(
+                "UPDATE event SET state = ?, at = ?, failure = ? WHERE id = ?",
+                [code.rawValue, at, failure, event.id]
+            )
+        }
+    }
+
+    public func events() throws(UploadError) -> [Event] {
+        try read("list events") { db in
+            try db.rows("SELECT \(eventColumns) FROM event ORDER BY id", [], Event.init(row:))
+        }
+    }
+
+    public func removeEvent(_ id: Int64) throws(UploadError) -> Bool {
+        try write("remove event", durable: true) { db in
+            try db.run("DELETE FROM event WHERE id = ?", [id])
+            return db.changesCount == 1
+        }
+    }
+
+    public func removeDeliveredEvents(before time: Int64) throws(UploadError) {
+        try write("remove delivered events") { db in
+            try db.run("DELETE FROM event WHERE state = ? AND at < ?", [StateCode.delivered.rawValue, time])
+        }
+    }
+}
+
+extension Database {
+    /// Keeps an event that is to be delivered; one of its key that is there already stays as it is.
+    func insertDue(_ event: NewEvent) throws { try insert(event, .due) }
+
+    fileprivate func insert(_ event: NewEvent, _ state: StateCode) throws {
+        try run(
+            """
+            INSERT OR IGNORE INTO event (key, program, document, state, at, createdAt) VALUES (?, ?, ?, ?, ?, ?)
+            """,
+            [event.key, event.program, event.document, state.rawValue, event.now, event.now]
+        )
+    }
+
+    /// The data fields of a session.
+    func fields(of session: Int64) throws -> [FormField] {
+        try rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session]) {
+            FormField(name: $0[0], value: $0[1])
+        }
+    }
+}

@@ -1,0 +1,202 @@
+import Foundation
+import Ledger
+import Synchronization
+import Testing
+import Uploads
+
+@testable import Engine
+
+/// What programs of the site are asked and told, with a clock that the test sets.
+@Suite struct HandOffTests {
+    private let bench: Bench
+
+    init() throws { bench = try Bench() }
+
+    /// Makes a program of these lines; `DIR` stands for the bench's directory.
+    private func program(_ lines: String, name: String = "program") throws -> String {
+        let path = bench.directory + "/" + name
+        try ("#!/bin/sh\n" + lines.replacingOccurrences(of: "DIR", with: bench.directory) + "\n")
+            .write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        return path
+    }
+
+    /// Has programs that look for it succeed from now on.
+    private func permit() throws { try Data().write(to: URL(fileURLWithPath: bench.directory + "/works")) }
+
+    private func mount(_ handOff: HandOff) -> Mount {
+        var mount = bench.mount
+        mount.handOff = handOff
+        return mount
+    }
+
+    private func upload(_ handOff: HandOff) throws -> Outcome {
+        let intake = Intake(bench.engine, for: mount(handOff))
+        try intake.begin(bench.segment(0, 10))
+        try intake.write("0123456789")
+        _ = try intake.end(isCutOff: false)
+        _ = try intake.perform(.store([FormField(name: "note", value: "a \"b\"")], bench.key))
+        return try intake.perform(.publish(FileKey(bench.key, field: "f")))
+    }
+
+    private func plainUpload(_ handOff: HandOff) throws -> Outcome {
+        let intake = Intake(bench.engine, for: mount(handOff))
+        try intake.begin(.whole(bytesMax: 100, isHashed: false))
+        try intake.write("0123456789")
+        guard case .held(let held, _, _) = try intake.end(isCutOff: false) else { throw CancellationError() }
+        return try intake.perform(.publishHeld(held, bench.spec, fields: [FormField(name: "note", value: "a \"b\"")]))
+    }
+
+    private func lines(_ name: String) -> [String] {
+        let text = (try? String(contentsOfFile: bench.directory + "/" + name, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").map(String.init)
+    }
+
+    private func object(_ text: String) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+
+    @Test("an hour of failures, with a new process in between: told until it succeeds, then never again")
+    func retries() throws {
+        let hook = try program("cat >> DIR/told; echo >> DIR/told; test -e DIR/works")
+        _ = try upload(HandOff(hook: hook, veto: nil, hasManifest: false))
+        var engine = bench.engine
+        var times: [Int64] = []
+        let start = bench.clock.seconds.withLock { $0 }
+        while true {
+            let now = bench.clock.seconds.withLock { $0 }
+            if now - start > 3600 { try permit() }
+            if now - start > 1000 {
+                // What a SIGKILL leaves: the ledger alone.
+                let clock = bench.clock
+                engine = Engine(
+                    ledger: try SQLiteLedger(stateDirectory: bench.directory),
+                    now: { clock.seconds.withLock { $0 } }
+                )
+            }
+            if let delivery = try engine.deliverNext() {
+                times.append(now - start)
+                if delivery.failure == nil { break }
+                try #require(times.count < 100)
+            }
+            bench.clock.seconds.withLock { $0 += 1 }
+        }
+        #expect(times == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1923, 2823, 3723])
+        let told = lines("told")
+        #expect(told.count == times.count)
+        #expect(Set(told).count == 1, "the same document with the same key")
+        let document = try object(told[0])
+        #expect(document["name"] as? String == "a")
+        #expect(document["path"] as? String == bench.root + "/a")
+        #expect(document["size"] as? Int == 10)
+        #expect(document["fields"] as? [String: String] == ["note": "a \"b\""])
+        bench.clock.seconds.withLock { $0 += 100_000 }
+        #expect(try engine.deliverNext() == nil)
+        #expect(try engine.events().map(\.attempts) == [times.count])
+        // They are kept for a week.
+        _ = try engine.sweep()
+        #expect(try engine.events().count == 1)
+        bench.clock.seconds.withLock { $0 += 8 * 86_400 }
+        _ = try engine.sweep()
+        #expect(try engine.events().isEmpty)
+    }
+
+    @Test("an event that a process has taken with it into its death is told by another, later")
+    func leased() throws {
+        _ = try upload(HandOff(hook: "/bin/true", veto: nil, hasManifest: false))
+        let taken = try #require(try bench.ledger.takeDueEvent(now: bench.engine.now(), leaseSeconds: 360))
+        #expect(try bench.engine.deliverNext() == nil)
+        bench.clock.seconds.withLock { $0 += 361 }
+        #expect(try bench.engine.deliverNext()?.event.key == taken.key)
+    }
+
+    @Test("a crash between the last segment and the name, or between the name and the ledger, loses no event")
+    func recovered() throws {
+        let handOff = HandOff(hook: "/bin/true", veto: nil, hasManifest: true)
+        let intake = Intake(bench.engine, for: mount(handOff))
+        try intake.begin(bench.segment(0, 10))
+        try intake.write("0123456789")
+        _ = try intake.end(isCutOff: false)
+        #expect(try bench.recover().published == 1)
+        #expect(try bench.engine.events().count == 1)
+        #expect(try object(bench.content("a.json"))["size"] as? Int == 10)
+    }
+
+    @Test(
+        "a plain file that got its name before a crash is told of, one that did not is forgotten",
+        arguments: [true, false]
+    )
+    func announced(isPublished: Bool) throws {
+        _ = try plainUpload(HandOff())
+        let status = try FileManager.default.attributesOfItem(atPath: bench.root + "/a")
+        let inode = try #require(status[.systemFileNumber] as? UInt64)
+        try bench.ledger.announce(
+            NewEvent(key: "k", program: "/bin/true", document: "{}", now: bench.engine.now()),
+            of: AnnouncedFile(key: "k", root: bench.root, path: "a", inode: isPublished ? inode : inode + 1)
+        )
+        #expect(try bench.engine.deliverNext() == nil)
+        _ = try bench.recover()
+        #expect(try bench.engine.events().count == (isPublished ? 1 : 0))
+        #expect(try (bench.engine.deliverNext() != nil) == isPublished)
+    }
+
+    @Test("plain files have events and manifests, too, and leave nothing behind")
+    func plain() throws {
+        let hook = try program("cat > DIR/told")
+        for number in 0..<2 {
+            _ = try plainUpload(HandOff(hook: hook, veto: nil, hasManifest: true))
+            #expect(try bench.engine.deliverNext()?.failure == nil)
+            let name = number == 0 ? "a" : "a[1]"
+            #expect(try object(lines("told")[0])["name"] as? String == name)
+            #expect(try object(bench.content(name + ".json"))["path"] as? String == bench.root + "/" + name)
+        }
+        #expect(try bench.staged().isEmpty)
+    }
+
+    @Test("a veto sees the bytes, and refuses with its first line", arguments: [true, false])
+    func refused(isPlain: Bool) throws {
+        let veto = try program(
+            #"cat > DIR/asked; path=$(sed 's/.*"path":"\([^"]*\)".*/\1/' DIR/asked); echo "no $(cat "$path")"; echo more; exit 1"#
+        )
+        let handOff = HandOff(hook: "/bin/true", veto: veto, hasManifest: true)
+        #expect(throws: UploadError.refused(message: "no 0123456789")) {
+            isPlain ? try plainUpload(handOff) : try upload(handOff)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: bench.root) == [".fermata"])
+        #expect(try bench.staged().isEmpty)
+        #expect(try bench.engine.events().isEmpty)
+        #expect(try object(lines("asked")[0])["event"] as? String == "whole")
+        // The client may send another.
+        _ = try isPlain ? plainUpload(HandOff()) : upload(HandOff())
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a veto that agrees lets the file pass", arguments: [true, false])
+    func agreed(isPlain: Bool) throws {
+        let handOff = HandOff(hook: nil, veto: "/bin/true", hasManifest: false)
+        _ = try isPlain ? plainUpload(handOff) : upload(handOff)
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a veto that fails publishes nothing and loses nothing: the next completion asks again")
+    func brokenVeto() throws {
+        let veto = try program("test -e DIR/works || kill -9 $$")
+        let handOff = HandOff(hook: nil, veto: veto, hasManifest: false)
+        #expect(throws: UploadError.self) { try upload(handOff) }
+        #expect(try bench.prefix() == 10)
+        try permit()
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("events are replayed and dropped by their numbers")
+    func replayed() throws {
+        _ = try upload(HandOff(hook: "/bin/true", veto: nil, hasManifest: false))
+        let first = try #require(try bench.engine.deliverNext())
+        #expect(try bench.engine.replay(first.event.id))
+        #expect(try bench.engine.deliverNext()?.event.key == first.event.key)
+        #expect(try bench.engine.drop(first.event.id))
+        #expect(try !bench.engine.drop(first.event.id))
+        #expect(try !bench.engine.replay(first.event.id))
+    }
+}
