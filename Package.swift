@@ -31,6 +31,11 @@ let package = Package(
         .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CPosix"),
         .target(name: "CMD5"),
+        .target(
+            name: "Metrics",
+            dependencies: ["CPosix", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: memorySafe
+        ),
         .target(name: "Threading", dependencies: ["CPosix"], swiftSettings: memorySafe),
 
         .target(name: "MultipartForm", swiftSettings: memorySafe),
@@ -68,7 +73,7 @@ let package = Package(
         .target(
             name: "Ledger",
             dependencies: [
-                "Uploads", .product(name: "GRDB", package: "GRDB.swift"),
+                "Metrics", "Uploads", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -82,7 +87,7 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Uploads", "Digests", "Staging", "Ledger", "Programs",
+                "Uploads", "Digests", "Metrics", "Staging", "Ledger", "Programs",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -90,7 +95,7 @@ let package = Package(
         .target(
             name: "Responder",
             dependencies: [
-                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Threading", "Uploads",
+                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Metrics", "Threading", "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -100,7 +105,7 @@ let package = Package(
         .executableTarget(
             name: "fermata",
             dependencies: [
-                "Digests", "FastCGI", "Ledger", "Engine", "Responder", "Uploads",
+                "Digests", "Dialects", "FastCGI", "Ledger", "Metrics", "Engine", "Responder", "Uploads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -111,6 +116,7 @@ let package = Package(
         .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: strict),
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
+        .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
         .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),
         .testTarget(

@@ -30,6 +30,7 @@ public enum Dialect: String, CaseIterable, Sendable {
 
     /// Gives a mount the limits that the dialect's document names, to be changed by the web server's parameters.
     public func configure(_ mount: inout Mount) {
+        mount.dialect = rawValue
         switch self {
         case .dcloud: break
         case .fileid:

@@ -97,7 +97,7 @@ extension Intake {
         let new = newFile(key.session, file.spec)
         do {
             try staging.copy(content.range, of: content.file, to: 0)
-            if mount.durability == .segment { try staging.sync() }
+            if mount.durability == .segment { try engine.sync(staging) }
             try staging.link(as: new.staging, in: area)
         } catch {
             throw error.uploadError

@@ -145,6 +145,7 @@ extension Intake {
             staging: StagingArea.makeName(),
             expiresAt: mount.expiry(at: now),
             now: now,
+            dialect: mount.dialect,
             handOff: mount.handOff
         )
     }
@@ -163,6 +164,6 @@ extension Intake {
     /// Makes bytes durable before they are acknowledged, where the mount wants that.
     func syncIfDurable(_ file: borrowing StagingFile) throws(UploadError) {
         guard mount.durability == .segment else { return }
-        do { try file.sync() } catch { throw error.uploadError }
+        do { try engine.sync(file) } catch { throw error.uploadError }
     }
 }

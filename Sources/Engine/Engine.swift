@@ -1,4 +1,5 @@
 public import Ledger
+public import Metrics
 import Staging
 import Uploads
 
@@ -15,10 +16,14 @@ public struct Engine: Sendable {
     let ledger: any Ledger
     /// The time in seconds since 1970.
     public let now: @Sendable () -> Int64
+    let meters: Meters
 
-    /// - Parameter now: the time in seconds since 1970.
-    public init(ledger: any Ledger, now: @escaping @Sendable () -> Int64) {
+    /// - Parameters:
+    ///   - meters: counts the times of syncs.
+    ///   - now: the time in seconds since 1970.
+    public init(ledger: any Ledger, meters: Meters = Meters(), now: @escaping @Sendable () -> Int64) {
         self.ledger = ledger
+        self.meters = meters
         self.now = now
     }
 
@@ -27,6 +32,13 @@ public struct Engine: Sendable {
         do { return try StagingArea.open(root: root) } catch {
             throw .stagingUnavailable(StorageFailure(operation: "open staging area of \(root)", reason: "\(error)"))
         }
+    }
+
+    /// Makes all written bytes of a file durable.
+    func sync(_ file: borrowing StagingFile) throws(StagingError) {
+        let start = ContinuousClock.now
+        defer { meters.count(.sync, since: start) }
+        try file.sync()
     }
 
     /// Removes staging files that nobody needs any more. One that can not be removed now is an orphan, and a later sweep

@@ -122,7 +122,7 @@ extension Intake {
                 var copy = try StagingFile.anonymous(in: area)
                 try copy.copy(content.range, of: content.file, to: 0)
                 try copy.link(as: name, in: area)
-                if mount.durability == .segment { try copy.sync() }
+                if mount.durability == .segment { try engine.sync(copy) }
             } catch {
                 throw error.uploadError
             }

@@ -54,7 +54,7 @@ extension Engine {
             if file.kind == .ranges { _ = try staging.trim(to: file.spec.total) }
             return try staging.inode()
         }
-        do { try staging.sync() } catch {
+        do { try sync(staging) } catch {
             try dropUnsynced(of: file)
             try staged { () throws(StagingError) in try staging.unseal() }
             throw error.uploadError
@@ -69,7 +69,7 @@ extension Engine {
                 (file, assembly) = (begun.file, nil)
                 return try staged { () throws(StagingError) in
                     // What lies behind the end of an assembled file was committed until just now.
-                    if try staging.trim(to: file.spec.total) { try staging.sync() }
+                    if try staging.trim(to: file.spec.total) { try sync(staging) }
                     return try staging.publish(
                         file.staging,
                         as: path,
@@ -106,7 +106,7 @@ extension Engine {
             if let veto = handOff.veto { try ask(veto, of: spec, account, root: root, staging: key) }
             try staged { () throws(StagingError) in
                 try held.file.seal()
-                try held.file.sync()
+                try sync(held.file)
             }
             let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
                 if let hook = handOff.hook {
@@ -134,7 +134,7 @@ extension Engine {
         let area = try area(root)
         do {
             try held.file.seal()
-            try held.file.sync()
+            try sync(held.file)
         } catch {
             throw error.uploadError
         }

@@ -9,7 +9,7 @@ extension Engine {
     func syncSegments(of file: StoredFile, _ staging: borrowing StagingFile) throws(UploadError) {
         // Segments that are committed later are not among these, and keep their checksums.
         let segments = try ledger.unsyncedSegments(of: file)
-        do { try staging.sync() } catch {
+        do { try sync(staging) } catch {
             try ledger.drop(segments, of: file)
             throw error.uploadError
         }

@@ -123,6 +123,9 @@ public protocol Ledger: Sendable {
     /// Forgets all parts of a file.
     func dropParts(of file: StoredFile) throws(UploadError) -> [Leftover]
 
+    /// The roots that files were ever staged in.
+    func roots() throws(UploadError) -> [String]
+
     /// The roots that files were ever staged in, and the names of the staging files that belong to a session.
     func stagingNames() throws(UploadError) -> [String: Set<String>]
 
@@ -131,6 +134,17 @@ public protocol Ledger: Sendable {
 
     /// Notes that the coverage is true in this boot.
     func setVerifiedBoot(_ boot: String) throws(UploadError)
+
+    // MARK: Looking
+
+    /// All uploads, the oldest first, with those that are finished as long as they answer.
+    func uploads() throws(UploadError) -> [UploadSummary]
+
+    /// What is committed of a file that comes in ranges.
+    func coverage(of file: StoredFile) throws(UploadError) -> [ByteRange]
+
+    /// What all uploads come to.
+    func totals() throws(UploadError) -> UploadTotals
 
     // MARK: Events
 

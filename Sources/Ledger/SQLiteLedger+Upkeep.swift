@@ -113,6 +113,10 @@ extension SQLiteLedger {
         }
     }
 
+    public func roots() throws(UploadError) -> [String] {
+        try read("list roots") { db in try db.rows("SELECT path FROM root ORDER BY path", [], { $0[0] }) }
+    }
+
     public func stagingNames() throws(UploadError) -> [String: Set<String>] {
         try read("list staging files") { db in
             var names: [String: Set<String>] = [:]

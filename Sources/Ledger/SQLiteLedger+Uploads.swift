@@ -202,12 +202,13 @@ extension Database {
         let id: Int64? = try row(
             """
             INSERT INTO file (session, field, fileName, mediaType, target, replaces, total, root, staging, phase, kind,
-                stride, base, hook, veto, manifest)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                stride, base, hook, veto, manifest, dialect, createdAt)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (session, field) DO UPDATE SET fileName = excluded.fileName,
                 mediaType = excluded.mediaType, target = excluded.target, replaces = excluded.replaces,
                 total = excluded.total, kind = excluded.kind, stride = excluded.stride, base = excluded.base,
                 partBytes = 0, hook = excluded.hook, veto = excluded.veto, manifest = excluded.manifest,
+                dialect = excluded.dialect, createdAt = excluded.createdAt,
                 root = excluded.root, staging = excluded.staging, phase = excluded.phase, name = NULL, inode = NULL,
                 tombstoneUntil = NULL, rangeCount = 0
             RETURNING id
@@ -216,7 +217,7 @@ extension Database {
                 session, spec.field, spec.fileName, spec.mediaType, spec.target.path.text,
                 spec.target.ifTaken == .replace, spec.total, new.root, new.staging, phase.rawValue, kind.code.rawValue,
                 kind.layout?.stride, kind.layout?.base ?? 1, new.handOff.hook, new.handOff.veto,
-                new.handOff.hasManifest,
+                new.handOff.hasManifest, new.dialect, new.now,
             ]
         ) { $0[0] }
         guard let id else { throw DatabaseError(message: "INSERT … RETURNING returned no row") }

@@ -1,5 +1,6 @@
 import GRDB
 import Glibc
+public import Metrics
 import SystemPackage
 import Uploads
 
@@ -14,9 +15,13 @@ public struct SQLiteLedger: Ledger {
     public static let fileName = "ledger.sqlite"
 
     let pool: DatabasePool
+    private let meters: Meters
 
     /// Opens, or makes, the ledger of a state directory.
-    public init(stateDirectory: String) throws {
+    ///
+    /// - Parameter meters: counts the times of transactions.
+    public init(stateDirectory: String, meters: Meters = Meters()) throws {
+        self.meters = meters
         var configuration = Configuration()
         configuration.busyMode = .timeout(Self.busySecondsMax)
         configuration.label = "fermata-ledger"
@@ -56,6 +61,8 @@ public struct SQLiteLedger: Ledger {
         _ body: (Database) throws -> Value
     ) throws(UploadError) -> Value {
         do {
+            let start = ContinuousClock.now
+            defer { meters.count(.ledger, since: start) }
             return try pool.writeWithoutTransaction { db in
                 if durable { try db.execute(sql: "PRAGMA synchronous=FULL") }
                 defer {

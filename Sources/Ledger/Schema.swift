@@ -141,6 +141,9 @@ enum Schema {
                     ALTER TABLE file ADD COLUMN hook TEXT;
                     ALTER TABLE file ADD COLUMN veto TEXT;
                     ALTER TABLE file ADD COLUMN manifest INTEGER NOT NULL DEFAULT 0;
+                    -- for those who look at uploads: what protocol they speak, and when they began
+                    ALTER TABLE file ADD COLUMN dialect TEXT NOT NULL DEFAULT '';
+                    ALTER TABLE file ADD COLUMN createdAt INTEGER NOT NULL DEFAULT 0;
 
                     -- what programs are to be told: the outbox
                     -- state: 0 waiting for the file at path to have its name, 1 due at a time, 2 delivered at a time

@@ -78,11 +78,13 @@ public struct NewFile: Hashable, Sendable {
     public let staging: String
     let expiresAt: Int64
     let now: Int64
+    let dialect: String
     let handOff: HandOff
 
     /// - Parameters:
     ///   - expiresAt: when its session expires, in seconds since 1970.
     ///   - now: the time of the request, in seconds since 1970.
+    ///   - dialect: the protocol that it is uploaded in.
     ///   - handOff: what is to be done with it once it is whole.
     public init(
         key: SessionKey,
@@ -91,9 +93,11 @@ public struct NewFile: Hashable, Sendable {
         staging: String,
         expiresAt: Int64,
         now: Int64,
+        dialect: String = "",
         handOff: HandOff = HandOff()
     ) {
         self.key = key
+        self.dialect = dialect
         self.handOff = handOff
         self.spec = spec
         self.root = root
@@ -101,6 +105,32 @@ public struct NewFile: Hashable, Sendable {
         self.expiresAt = expiresAt
         self.now = now
     }
+}
+
+/// An upload, for those who look at all of them.
+public struct UploadSummary: Hashable, Sendable {
+    /// The file.
+    public let file: StoredFile
+    /// Its session.
+    public let session: SessionKey
+    /// The protocol that it is uploaded in.
+    public let dialect: String
+    /// When it began, in seconds since 1970.
+    public let createdAt: Int64
+    /// When its session expires, in seconds since 1970.
+    public let expiresAt: Int64
+    /// How many of its bytes are committed.
+    public let committedBytes: Int64
+}
+
+/// What all uploads come to.
+public struct UploadTotals: Hashable, Sendable {
+    /// How many take bytes.
+    public let openUploads: Int
+    /// How many bytes these are to have, as far as it is known.
+    public let declaredBytes: Int64
+    /// How many events are to be delivered.
+    public let dueEvents: Int
 }
 
 /// A range that has been written, and the XXH3-64 of its bytes.

@@ -3,6 +3,7 @@ public import Engine
 public import FastCGI
 import HTTPTypes
 public import Logging
+public import Metrics
 import Uploads
 
 /// Answers requests: from the web server's parameters to the mount, from the body through parser, dialect and engine to
@@ -13,8 +14,15 @@ public struct Responder: Sendable {
     private let logger: Logger
     private let buffers = BodyBufferPool()
 
+    private let meters: Meters
+    private let statusPages: StatusPages
+
     /// A responder on an engine.
-    public init(_ engine: Engine, settings: ResponderSettings, logger: Logger) {
+    ///
+    /// - Parameter meters: counts requests, by the protocols of `Dialect.allCases`.
+    public init(_ engine: Engine, settings: ResponderSettings, meters: Meters, logger: Logger) {
+        self.meters = meters
+        statusPages = StatusPages(engine: engine, meters: meters, defaultRoot: settings.defaultRoot)
         handler = Handler(engine, signingKey: settings.signingKey)
         mounts = MountCache(settings)
         self.logger = logger
@@ -23,6 +31,7 @@ public struct Responder: Sendable {
     /// Sees one request through.
     public func respond(to request: consuming Request) {
         let start = ContinuousClock.now
+        if request.parameter("FERMATA_STATUS") == "on" { return answerStatus(request) }
         let parameters: MountParameters
         let head: RequestHead
         do throws(MountError) {
@@ -41,8 +50,20 @@ public struct Responder: Sendable {
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         let answer = handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
         let count = body.count
+        // Before the client hears of it, so that what it knows of is counted.
+        self.count(parameters.dialect, answer, bytes: count, since: start)
         let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)
         log(parameters, head, answer, bytes: count, isHeard: isHeard, since: start)
+    }
+
+    /// Answers who looks after the service.
+    private func answerStatus(_ request: consuming Request) {
+        let method = request.parameter("REQUEST_METHOD") ?? ""
+        let path = request.parameter("PATH_INFO") ?? ""
+        let (status, fields, text) = statusPages.answer(method, path)
+        var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
+        _ = body.drain()
+        _ = body.release().send(status, fields, body: method == "HEAD" ? [] : Array(text.utf8))
     }
 
     private static let plainFields: HTTPFields = [
@@ -73,7 +94,13 @@ public struct Responder: Sendable {
         )
     }
 
-    // MARK: The log
+    // MARK: The log and the counters
+
+    private func count(_ dialect: Dialect, _ answer: Answer, bytes: Int64, since start: ContinuousClock.Instant) {
+        guard let number = Dialect.allCases.firstIndex(of: dialect) else { return }
+        let microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
+        meters.countRequest(protocol: number, status: answer.status.code, bytes: bytes, microseconds: microseconds)
+    }
 
     private func log(
         _ parameters: MountParameters,

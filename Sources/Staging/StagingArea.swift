@@ -84,6 +84,15 @@ public struct StagingArea: ~Copyable {
         return names
     }
 
+    /// When a staging file was last written to, in seconds since 1970; `nil` when it is not there.
+    public func lastWrite(to name: String) throws(StagingError) -> Int64? {
+        do { return Int64(try status(of: name, in: folder).st_mtim.tv_sec) } catch .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw .system(operation: "look at staging file", errno: error)
+        }
+    }
+
     /// Whether a staging file of this name is there.
     public func holds(_ name: String) throws(StagingError) -> Bool {
         do { _ = try status(of: name, in: folder) } catch .noSuchFileOrDirectory { return false } catch {

@@ -2,6 +2,8 @@
 public struct Mount: Hashable, Sendable {
     /// The name of the mount in the ledger and in logs.
     public var name: String
+    /// The protocol that it speaks, by the name that `FERMATA_DIALECT` gives it.
+    public var dialect = ""
     /// Who is uploading; empty when the web server says nothing.
     public var principal: String
     /// The directory in which finished files appear, an absolute path.

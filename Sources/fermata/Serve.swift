@@ -1,10 +1,12 @@
 import ArgumentParser
+import Dialects
 import Digests
 import Engine
 import FastCGI
 import Foundation
 import Ledger
 import Logging
+import Metrics
 import Responder
 import Uploads
 
@@ -84,7 +86,8 @@ struct Serve: ParsableCommand {
         } catch {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
-        let engine = try stateDirectory.openEngine()
+        let meters = try openMeters()
+        let engine = try stateDirectory.openEngine(meters: meters)
         let report = try engine.recover(
             boot: try Self.bootIdentifier(),
             tombstoneSeconds: StateDirectory.tombstoneSeconds
@@ -113,7 +116,7 @@ struct Serve: ParsableCommand {
                 metadata: ["workers": "\(workers)", "enough_for": "\(requestsMax)"]
             )
         }
-        let responder = Responder(engine, settings: settings, logger: logger)
+        let responder = Responder(engine, settings: settings, meters: meters, logger: logger)
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)
         let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }
@@ -126,6 +129,15 @@ struct Serve: ParsableCommand {
         // Threads that wait for a connection hold nothing; the end of the process is the end of them.
         _ = consume listener
         Foundation.exit(isDrained ? 0 : 1)
+    }
+
+    /// The counters of the service.
+    private func openMeters() throws -> Meters {
+        do {
+            return try Meters(protocols: Dialect.allCases.map(\.rawValue), stateDirectory: stateDirectory.state)
+        } catch {
+            throw ValidationError("--state \(stateDirectory.state): the counters can not be opened: \(error)")
+        }
     }
 
     /// The key that signs URLs.

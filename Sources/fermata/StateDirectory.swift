@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import Ledger
+import Metrics
 
 /// The directory that all commands on one service share.
 struct StateDirectory: ParsableArguments {
@@ -13,11 +14,14 @@ struct StateDirectory: ParsableArguments {
     var state: String
 
     /// Opens the ledger, which names principals and so is for this user alone.
-    func openEngine() throws -> Engine {
+    ///
+    /// - Parameter meters: counts the times of what the engine does.
+    func openEngine(meters: Meters = Meters()) throws -> Engine {
         let mask = umask(0o077)
         defer { umask(mask) }
         do {
-            return Engine(ledger: try SQLiteLedger(stateDirectory: state), now: { Int64(time(nil)) })
+            let ledger = try SQLiteLedger(stateDirectory: state, meters: meters)
+            return Engine(ledger: ledger, meters: meters, now: { Int64(time(nil)) })
         } catch {
             throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
         }

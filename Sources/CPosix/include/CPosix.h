@@ -39,4 +39,8 @@ pid_t cposix_spawn(const char *path, int input, int output);
 /* pidfd_open(2). */
 int cposix_open_process(pid_t process);
 
+/* Words that several processes have in their memory: relaxed atomic operations, as the words say nothing of each other. */
+static inline void cposix_add(uint64_t *word, uint64_t value) { __atomic_fetch_add(word, value, __ATOMIC_RELAXED); }
+static inline uint64_t cposix_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
+
 #endif

@@ -1,0 +1,96 @@
+public import Ledger
+import Staging
+public import Uploads
+
+// What those see and do who look after the service.
+
+/// The state of a service.
+public struct Survey: Sendable {
+    /// How many uploads take bytes.
+    public let openUploads: Int
+    /// How many bytes these are to have, as far as it is known.
+    public let declaredBytes: Int64
+    /// How many events are to be delivered.
+    public let dueEvents: Int
+    /// The roots that can be looked at, by their paths.
+    public let roots: [Root]
+
+    /// A root, and the space of its file system in bytes.
+    public struct Root: Sendable {
+        /// Its path.
+        public let path: String
+        /// What the file system has in all.
+        public let totalBytes: Int64
+        /// What may still be written.
+        public let availableBytes: Int64
+    }
+}
+
+/// An upload in all detail.
+public struct UploadDetails: Sendable {
+    /// What is listed of it.
+    public let summary: UploadSummary
+    /// What is committed of it, when it comes in ranges.
+    public let coverage: [ByteRange]
+    /// Its committed parts, when it comes in parts.
+    public let parts: [StoredPart]
+    /// Its session's data fields, and what is to be done with it.
+    public let account: FileAccount?
+}
+
+extension Engine {
+    /// All uploads, the oldest first, with those that are finished as long as they answer.
+    public func uploads() throws(UploadError) -> [UploadSummary] { try ledger.uploads() }
+
+    /// When the last byte of an upload was written, in seconds since 1970; `nil` when its file is not there.
+    public func lastWrite(to file: StoredFile) throws(UploadError) -> Int64? {
+        do throws(UploadError) {
+            let area = try area(file.root)
+            return try staged { () throws(StagingError) in try area.lastWrite(to: file.staging) }
+        } catch .stagingUnavailable {
+            return nil
+        }
+    }
+
+    /// An upload by its number in the list; `nil` when there is none.
+    public func details(of id: Int64) throws(UploadError) -> UploadDetails? {
+        guard let summary = try ledger.uploads().first(where: { $0.file.id == id }) else { return nil }
+        return UploadDetails(
+            summary: summary,
+            coverage: try ledger.coverage(of: summary.file),
+            parts: try ledger.parts(of: summary.file),
+            account: try ledger.account(of: summary.file)
+        )
+    }
+
+    /// Removes an upload with its bytes, by its number in the list; a finished file stays where it is. False when there is
+    /// none of this number.
+    public func remove(_ id: Int64) throws(UploadError) -> Bool {
+        guard let summary = try ledger.uploads().first(where: { $0.file.id == id }) else { return false }
+        discard(try ledger.remove(summary.file))
+        return true
+    }
+
+    /// The state of the service.
+    ///
+    /// - Parameter root: a root to look at besides those in which files were ever staged.
+    public func survey(and root: String) throws(UploadError) -> Survey {
+        let totals = try ledger.totals()
+        let roots = Set(try ledger.roots()).union([root]).sorted().compactMap { path in
+            DiskSpace(of: path).map { Survey.Root(path: path, totalBytes: $0.total, availableBytes: $0.available) }
+        }
+        return Survey(
+            openUploads: totals.openUploads,
+            declaredBytes: totals.declaredBytes,
+            dueEvents: totals.dueEvents,
+            roots: roots
+        )
+    }
+
+    /// Checks that the ledger can be read and that files can be staged in a root.
+    public func checkHealth(root: String) throws(UploadError) {
+        _ = try ledger.totals()
+        let area = try area(root)
+        _ = try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
+    }
+}

@@ -1,0 +1,48 @@
+import GRDB
+public import Uploads
+
+// What those see who look after the service.
+
+extension SQLiteLedger {
+    public func uploads() throws(UploadError) -> [UploadSummary] {
+        try read("list uploads") { db in
+            // Of an upload in parts the ledger keeps the sum; of one in ranges only these.
+            try db.rows(
+                """
+                SELECT \(fileColumns), mount, principal, key, dialect, createdAt, expiresAt,
+                    partBytes + ifnull((SELECT sum("end" - start) FROM range WHERE range.file = file.id), 0)
+                FROM file JOIN session ON session.id = file.session ORDER BY file.id
+                """
+            ) { row in
+                let file = try StoredFile(row: row)
+                let isFinished = if case .published = file.phase { true } else { false }
+                return UploadSummary(
+                    file: file,
+                    session: SessionKey(mount: row[15], principal: row[16], id: row[17]),
+                    dialect: row[18],
+                    createdAt: row[19],
+                    expiresAt: row[20],
+                    committedBytes: isFinished ? file.spec.total : row[21]
+                )
+            }
+        }
+    }
+
+    public func coverage(of file: StoredFile) throws(UploadError) -> [ByteRange] {
+        try read("read coverage") { db in try db.coverage(.range, of: file.id).ranges }
+    }
+
+    public func totals() throws(UploadError) -> UploadTotals {
+        try read("sum uploads") { db in
+            let open: (count: Int, bytes: Int64)? = try db.row(
+                "SELECT count(*), ifnull(sum(total), 0) FROM file WHERE phase < ?",
+                [PhaseCode.publishing.rawValue]
+            ) { ($0[0], $0[1]) }
+            return UploadTotals(
+                openUploads: open?.count ?? 0,
+                declaredBytes: open?.bytes ?? 0,
+                dueEvents: try db.dueEvents()
+            )
+        }
+    }
+}
