@@ -11,7 +11,9 @@ struct Fermata: ParsableCommand {
             protocol a location speaks and where its files go. See nginx/fermata.conf.
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Events.self, Sweep.self, Check.self],
+        subcommands: [
+            Serve.self, List.self, Show.self, Watch.self, Remove.self, Events.self, Sweep.self, Check.self,
+        ],
         defaultSubcommand: Serve.self
     )
 }

@@ -42,7 +42,9 @@ struct Events: ParsableCommand {
         @Argument(help: "The number of the event.") var id: Int64
 
         func run() throws {
-            guard try stateDirectory.openExistingEngine().replay(id) else { throw ValidationError("no event \(id)") }
+            guard try stateDirectory.openExistingEngine().replay(id) else {
+                throw CommandFailure("there is no event \(id)")
+            }
         }
     }
 
@@ -53,7 +55,9 @@ struct Events: ParsableCommand {
         @Argument(help: "The number of the event.") var id: Int64
 
         func run() throws {
-            guard try stateDirectory.openExistingEngine().drop(id) else { throw ValidationError("no event \(id)") }
+            guard try stateDirectory.openExistingEngine().drop(id) else {
+                throw CommandFailure("there is no event \(id)")
+            }
         }
     }
 }
