@@ -4,6 +4,11 @@ public import Metrics
 import SystemPackage
 import Uploads
 
+/// The ledger was made by a newer version: this one does not know what it means, and leaves it as it is.
+public struct NewerLedger: Error, CustomStringConvertible {
+    public var description: String { "it was made by a newer version of Fermata; install that one again" }
+}
+
 /// The ledger in an SQLite database in WAL mode, which several processes may have open.
 ///
 /// A commit is written without a sync, as the checksums of its segments tell what a power cut has spared; what must be
@@ -39,7 +44,9 @@ public struct SQLiteLedger: Ledger {
         }
         guard flock(directory.rawValue, LOCK_EX) == 0 else { throw Errno(rawValue: errno) }
         pool = try DatabasePool(path: stateDirectory + "/" + Self.fileName, configuration: configuration)
-        try Schema.migrator.migrate(pool)
+        let migrator = Schema.migrator
+        if try pool.read(migrator.hasBeenSuperseded) { throw NewerLedger() }
+        try migrator.migrate(pool)
     }
 
     /// One transaction that sees the same state throughout, beside those that write.

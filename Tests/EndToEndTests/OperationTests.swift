@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// What an administrator and the clients of a site meet besides the protocol: signals, real clients, file names, full
@@ -48,6 +49,59 @@ struct OperationTests {
     }
 
     // MARK: Signals
+
+    @Test("restarts under the load of 200 uploads lose no request: the socket stays open, the old process finishes")
+    func restartUnderLoad() throws {
+        let site = try Site(arguments: ["--drain-seconds", "60"], listening: .inherited, connections: 1024)
+        let (port, segments, bytes) = (site.port, 12, 20_000)
+        let bodies = (0..<200).map { number in
+            let client = DCloudClient(site: site, boundary: "----Restart\(number)")
+            return (0..<segments).map { segment in
+                let start = segment * bytes
+                let content = [UInt8](repeating: UInt8(segment), count: bytes)
+                let range = "\(start)-\(start + bytes)/\(segments * bytes)"
+                return client.body([.file(content, range: range, fileName: "r\(number).bin")])
+            }
+        }
+        let failures = Mutex<[String]>([])
+        let done = Mutex(0)
+        nonisolated(unsafe) let shared = site
+        let restarts = Thread {
+            for _ in 0..<3 {
+                usleep(700_000)
+                do {
+                    let status = try shared.replaceResponder()
+                    if status != 0 { failures.withLock { $0.append("exit status \(status)") } }
+                } catch {
+                    failures.withLock { $0.append("\(error)") }
+                }
+            }
+            done.withLock { $0 += 1 }
+        }
+        restarts.start()
+        concurrently(bodies.count) { number in
+            do {
+                let connection = try HTTPConnection(port)
+                for body in bodies[number] {
+                    let type = "multipart/form-data; boundary=----Restart\(number)"
+                    try connection.sendHead("POST", "/FileUploader/", type, length: body.count)
+                    try connection.send(Array(body[..<10_000]))
+                    usleep(200_000)
+                    try connection.send(Array(body[10_000...]))
+                    let answer = try connection.receive()
+                    if answer.status != 200 { failures.withLock { $0.append("\(answer.status) \(answer.body)") } }
+                }
+            } catch {
+                failures.withLock { $0.append("\(error)") }
+            }
+        }
+        for _ in 0..<600 where done.withLock({ $0 == 0 }) { usleep(100_000) }
+        #expect(failures.withLock { $0 } == [])
+        let expected = Data((0..<segments).flatMap { [UInt8](repeating: UInt8($0), count: bytes) })
+        for number in bodies.indices {
+            #expect(FileManager.default.contents(atPath: site.files.path + "/r\(number).bin") == expected)
+        }
+    }
 
     @Test("SIGTERM and SIGINT finish the upload that runs, then exit 0", arguments: [SIGTERM, SIGINT])
     func orderlyStop(signal: Int32) throws {

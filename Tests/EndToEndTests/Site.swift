@@ -12,6 +12,8 @@ final class Site {
     private let nginx: Process
     private let arguments: [String]
     private let listening: Listening
+    /// The socket that a responder inherits; it stays open while that one is replaced.
+    private let inherited: FileHandle?
     private let umask: String?
 
     /// Where everything of the site is.
@@ -58,7 +60,9 @@ final class Site {
         self.arguments = arguments
         self.listening = listening
         self.umask = umask
-        responder = try Self.startResponder(directory, listening, umask, arguments)
+        inherited =
+            if case .inherited = listening { try Self.listeningSocket(directory.path + "/f.sock") } else { nil }
+        responder = try Self.startResponder(directory, listening, umask, arguments, inheriting: inherited)
         let furtherSockets = (1..<max(responders, 1)).map { Listening.unix(name: "f\($0).sock") }
         others = try furtherSockets.map { try Self.startResponder(directory, $0, umask, arguments) }
         port = try Self.freePort()
@@ -131,8 +135,17 @@ final class Site {
 
     /// Starts the responder again after it has ended.
     func restartResponder() throws {
-        responder = try Self.startResponder(directory, listening, umask, arguments)
+        responder = try Self.startResponder(directory, listening, umask, arguments, inheriting: inherited)
         try waitUntilReady()
+    }
+
+    /// Has the responder end in an orderly way, then starts another, as `systemctl restart` does; its exit status.
+    func replaceResponder() throws -> Int32 {
+        kill(responder.processIdentifier, SIGTERM)
+        responder.waitUntilExit()
+        let status = responder.terminationStatus
+        responder = try Self.startResponder(directory, listening, umask, arguments, inheriting: inherited)
+        return status
     }
 
     /// The largest resident set of the responder so far, in bytes.
@@ -159,7 +172,8 @@ final class Site {
         _ directory: URL,
         _ listening: Listening,
         _ umask: String?,
-        _ arguments: [String]
+        _ arguments: [String],
+        inheriting inherited: FileHandle? = nil
     ) throws -> Process {
         let binary = try #require(
             ProcessInfo.processInfo.environment["FERMATA_BINARY"],
@@ -178,7 +192,7 @@ final class Site {
         switch listening {
         case .unix(let name): process.arguments?.append("--listen=unix:\(directory.path)/\(name)")
         case .tcp(let port): process.arguments?.append("--listen=127.0.0.1:\(port)")
-        case .inherited: process.standardInput = try listeningSocket(directory.path + "/f.sock")
+        case .inherited: process.standardInput = inherited
         }
         if let umask, let arguments = process.arguments {
             process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -199,7 +213,7 @@ final class Site {
                 bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        try #require(result == 0 && listen(descriptor, 16) == 0)
+        try #require(result == 0 && listen(descriptor, 4096) == 0)
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 

@@ -41,6 +41,16 @@ import Uploads
         CommitLimits(disjointRangesMax: ranges, fileBytesMax: 1 << 40, expiresAt: expiresAt, isDurable: durable)
     }
 
+    @Test("a ledger of a newer version is refused, and stays as it is")
+    func newer() throws {
+        let path = directory.path + "/" + SQLiteLedger.fileName
+        let queue = try DatabaseQueue(path: path)
+        try queue.write { try $0.execute(sql: "INSERT INTO grdb_migrations (identifier) VALUES ('99 future')") }
+        #expect(throws: NewerLedger.self) { try SQLiteLedger(stateDirectory: directory.path) }
+        let count = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM grdb_migrations") }
+        #expect(count == 6)
+    }
+
     @Test("a reserved file is told to nobody; its first segment opens it")
     func reserve() throws {
         let file = try ledger.reserve(new()).file
