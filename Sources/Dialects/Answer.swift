@@ -15,7 +15,7 @@ public struct Answer: Sendable {
     public let failure: StorageFailure?
 
     /// An answer without a body.
-    init(_ status: HTTPResponse.Status, fields: HTTPFields, code: String) {
+    package init(_ status: HTTPResponse.Status, fields: HTTPFields, code: String) {
         self.status = status
         self.fields = fields
         body = []

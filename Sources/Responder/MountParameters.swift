@@ -91,6 +91,7 @@ struct MountParameters: Sendable {
             text.contains("://") && !text.hasSuffix("/") ? text : nil
         }
         try set("FERMATA_DURABILITY", \.durability, "publish or segment", Durability.init(rawValue:))
+        try set("FERMATA_CORS", \.origins, "a list of origins such as https://example.org, or *", Self.origins)
         try set("FERMATA_HOOK", \.handOff.hook, "an absolute path of a program", Self.program)
         try set("FERMATA_VETO", \.handOff.veto, "an absolute path of a program", Self.program)
         try set("FERMATA_MANIFEST", \.handOff.hasManifest, "on or off", Self.flag)
@@ -185,6 +186,17 @@ struct MountParameters: Sendable {
     static func names(_ text: String) -> Set<String>? {
         let names = text.split { $0 == "," || $0 == " " }.map(String.init)
         return names.isEmpty || names.contains { RelativePath(component: $0) == nil } ? nil : Set(names)
+    }
+
+    /// `https://example.org http://localhost:3000`, or `*`: lower case.
+    static func origins(_ text: String) -> Set<String>? {
+        let origins = text.lowercased().split { $0 == "," || $0 == " " }.map(String.init)
+        let areAll = origins.allSatisfy { origin in
+            if origin == CrossOrigin.any { return true }
+            guard let url = URLComponents(string: origin), url.scheme != nil, url.host != nil else { return false }
+            return url.path.isEmpty && url.query == nil
+        }
+        return origins.isEmpty || !areAll ? nil : Set(origins)
     }
 
     /// A program that this process may run.

@@ -39,7 +39,7 @@ public struct Responder: Sendable {
                 throw MountError(description: "the request has too many or too large parameters")
             }
             parameters = try mounts.parameters(of: request, at: start)
-            head = try Self.head(request)
+            head = try Self.head(request, parameters.mount)
         } catch {
             logger.error("mount can not be served", metadata: ["reason": "\(error)"])
             var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
@@ -48,7 +48,10 @@ public struct Responder: Sendable {
             return
         }
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
-        let answer = handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
+        let crossOrigin = CrossOrigin(head.request, on: parameters.mount)
+        let answer = crossOrigin.extending(
+            crossOrigin.preflight ?? handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
+        )
         let count = body.count
         // Before the client hears of it, so that what it knows of is counted.
         self.count(parameters.dialect, answer, bytes: count, since: start)
@@ -76,8 +79,9 @@ public struct Responder: Sendable {
         )
         + Array(#""error":"InternalError","detail":"The upload service is not configured; see its log"}"#.utf8)
 
-    private static func head(_ request: borrowing Request) throws(MountError) -> RequestHead {
-        guard let httpRequest = request.httpRequest(withFields: RequestHead.fieldNames) else {
+    private static func head(_ request: borrowing Request, _ mount: Mount) throws(MountError) -> RequestHead {
+        let names = RequestHead.fieldNames + (mount.origins.isEmpty ? [] : CrossOrigin.fieldNames)
+        guard let httpRequest = request.httpRequest(withFields: names) else {
             throw MountError(description: "REQUEST_METHOD is not set: include fastcgi_params in the location")
         }
         let length: Int64?

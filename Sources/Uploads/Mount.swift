@@ -42,6 +42,8 @@ public struct Mount: Hashable, Sendable {
     public var urlSeconds: Int64
     /// The URL of the mount itself, without a slash at its end; empty takes it from the request.
     public var baseURL: String
+    /// The origins whose pages may upload (Fetch 3.2), lower case, or `*` for all; empty when none but the site's own may.
+    public var origins: Set<String> = []
     /// What is to be done with files once they are whole.
     public var handOff = HandOff()
     /// The path of this site that makes the answer when a file is published; empty leaves it to the dialect.

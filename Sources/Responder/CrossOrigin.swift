@@ -1,0 +1,59 @@
+import Dialects
+import HTTPTypes
+import Uploads
+
+/// What a browser is told that shows a page of another origin (Fetch 3.2, "CORS protocol").
+///
+/// Without it the browser keeps answers from the page, and sends no PUT, PATCH or JSON at all.
+struct CrossOrigin {
+    /// The header fields that it looks at.
+    static let fieldNames: [HTTPField.Name] = [
+        .origin, .accessControlRequestMethod, .accessControlRequestHeaders,
+    ]
+    /// The origin that stands for all.
+    static let any = "*"
+    /// For how long a browser may remember what it was told before a request, in seconds: the longest that one accepts.
+    private static let rememberSeconds = "7200"
+    /// What the dialects' clients send.
+    private static let methods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+    /// The header fields of answers that the dialects' clients read, beside those that any page may.
+    private static let readFields = "ETag"
+
+    private let request: HTTPRequest
+    private let origins: Set<String>
+
+    init(_ request: HTTPRequest, on mount: Mount) {
+        self.request = request
+        origins = mount.origins
+    }
+
+    /// The answer to a question that the browser asks by itself before the page's request; `nil` for any other request.
+    var preflight: Answer? {
+        guard !origins.isEmpty, request.method == .options, request.headerFields[.accessControlRequestMethod] != nil
+        else { return nil }
+        return Answer(.noContent, fields: [.cacheControl: "no-store"], code: "preflight")
+    }
+
+    /// An answer with what the browser needs to know.
+    func extending(_ answer: Answer) -> Answer {
+        if origins.isEmpty { return answer }
+        // A cache must not give one origin's answer to another.
+        var answer = answer.with("Origin", for: .vary)
+        guard let origin = request.headerFields[.origin] else { return answer }
+        if origins.contains(Self.any) {
+            answer = answer.with(Self.any, for: .accessControlAllowOrigin)
+        } else if origins.contains(origin.lowercased()) {
+            // A browser's cookies and passwords go to sites that are named, never to all.
+            answer = answer.with(origin, for: .accessControlAllowOrigin)
+                .with("true", for: .accessControlAllowCredentials)
+        } else {
+            return answer
+        }
+        guard preflight != nil else { return answer.with(Self.readFields, for: .accessControlExposeHeaders) }
+        if let fields = request.headerFields[.accessControlRequestHeaders] {
+            answer = answer.with(fields, for: .accessControlAllowHeaders)
+        }
+        return answer.with(Self.methods, for: .accessControlAllowMethods)
+            .with(Self.rememberSeconds, for: .accessControlMaxAge)
+    }
+}
