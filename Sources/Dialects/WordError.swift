@@ -74,6 +74,14 @@ struct WordError: Error {
             .beyondTotal:
             self = .invalidArgument("the part does not fit the upload")
         case .refused(let message): self = .accessDenied(message)
+        case .tooManyUploads(let max):
+            self = .accessDenied("at most \(max) uploads at the same time; finish others first")
+        case .quotaExceeded(let maxBytes):
+            self.init(
+                status: .insufficientStorage,
+                word: "InsufficientStorage",
+                message: "your quota of \(maxBytes) bytes is used up"
+            )
         case .namesExhausted: self = .accessDenied("too many files of this name")
         case .noSpace(let failure):
             self.init(

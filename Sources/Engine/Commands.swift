@@ -36,7 +36,11 @@ extension Intake {
         case .publishHeld(let number, let spec, let fields):
             let session = SessionKey(mount: mount.name, principal: mount.principal, id: "")
             let account = FileAccount(session: session, fields: fields, handOff: mount.handOff)
-            return .published(try engine.publish(take(number), spec, account, root: mount.root))
+            let published = try engine.publish(take(number), spec, account, root: mount.root)
+            if mount.principalLimits.bytesMax != nil {
+                try engine.ledger.addUsage(spec.total, of: mount.principal, on: mount.name)
+            }
+            return .published(published)
         case .publish(let key):
             return try publish(key)
         case .assemble(let key, let claims, let rules):
@@ -131,7 +135,9 @@ extension Intake {
             disjointRangesMax: mount.disjointRangesMax,
             fileBytesMax: mount.fileBytesMax,
             expiresAt: mount.expiry(at: engine.now()),
-            isDurable: mount.durability == .segment
+            isDurable: mount.durability == .segment,
+            quotaBytesMax: mount.principalLimits.bytesMax,
+            now: engine.now()
         )
     }
 
@@ -146,7 +152,8 @@ extension Intake {
             expiresAt: mount.expiry(at: now),
             now: now,
             dialect: mount.dialect,
-            handOff: mount.handOff
+            handOff: mount.handOff,
+            limits: mount.principalLimits
         )
     }
 

@@ -13,6 +13,8 @@ public final class Intake {
     let mount: Mount
     private var part: Part?
     private var held: [HeldContent?] = []
+    /// How many bytes the principal had left when the part began; `nil` when any number.
+    private var bytesLeft: Int64?
     /// Whether further bytes of the part come for nothing: there are too many already, or others have finished the file.
     public private(set) var isSated = false
 
@@ -38,9 +40,11 @@ public final class Intake {
         isSated = false
         switch destination {
         case .whole(let bytesMax, let isHashed):
+            bytesLeft = try quotaLeft()
             let file = try scratchFile()
+            let countMax = min(bytesMax, bytesLeft ?? .max)
             part = .held(
-                Reception(.held(.own), into: file, base: 0, countMax: bytesMax, isHashed: isHashed)
+                Reception(.held(.own), into: file, base: 0, countMax: countMax, isHashed: isHashed)
             )
         case .part(let destination):
             part = .held(try receive(destination))
@@ -117,7 +121,12 @@ public final class Intake {
                 throw .lengthMismatch(declared: exact, received: count)
             }
         }
-        if reception.hasExcess { throw .tooLarge(maxBytes: reception.countMax) }
+        if reception.hasExcess {
+            if let bytesMax = mount.principalLimits.bytesMax, reception.countMax == bytesLeft {
+                throw .quotaExceeded(maxBytes: bytesMax)
+            }
+            throw .tooLarge(maxBytes: reception.countMax)
+        }
         if reception.isSealed { throw try whySealed(place) }
         let content = reception.hold(place)
         let digest = content.digest
@@ -145,6 +154,12 @@ public final class Intake {
             }
         case .own, .aside: preconditionFailure("nobody else knows a file without a name")
         }
+    }
+
+    /// How many bytes the principal has left; `nil` when any number.
+    private func quotaLeft() throws(UploadError) -> Int64? {
+        guard let bytesMax = mount.principalLimits.bytesMax else { return nil }
+        return try engine.ledger.bytesLeft(bytesMax, of: mount.principal, on: mount.name, now: engine.now())
     }
 
     /// A file that has no name and is this request's alone.

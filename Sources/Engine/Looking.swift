@@ -71,6 +71,14 @@ extension Engine {
         return true
     }
 
+    /// What is counted of the finished files of all principals.
+    public func usage() throws(UploadError) -> [Usage] { try ledger.usage() }
+
+    /// Sets what is counted of a principal's finished files, as when the site has removed some.
+    public func setUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError) {
+        try ledger.setUsage(bytes, of: principal, on: mount)
+    }
+
     /// The state of the service.
     ///
     /// - Parameter root: a root to look at besides those in which files were ever staged.

@@ -135,6 +135,25 @@ public protocol Ledger: Sendable {
     /// Notes that the coverage is true in this boot.
     func setVerifiedBoot(_ boot: String) throws(UploadError)
 
+    // MARK: Quotas
+
+    /// How many bytes a principal has left of so many.
+    func bytesLeft(
+        _ bytesMax: Int64,
+        of principal: String,
+        on mount: String,
+        now: Int64
+    ) throws(UploadError) -> Int64
+
+    /// Counts bytes of a finished file that belongs to no session.
+    func addUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError)
+
+    /// Sets what is counted of a principal's finished files.
+    func setUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError)
+
+    /// What is counted of all principals.
+    func usage() throws(UploadError) -> [Usage]
+
     // MARK: Looking
 
     /// All uploads, the oldest first, with those that are finished as long as they answer.

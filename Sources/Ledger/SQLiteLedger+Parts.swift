@@ -74,6 +74,9 @@ extension SQLiteLedger {
                 [part.part.size, file.id]
             ) { $0[0] }
             if let size, size > limits.fileBytesMax { throw UploadError.tooLarge(maxBytes: limits.fileBytesMax) }
+            if let bytesMax = limits.quotaBytesMax {
+                try db.requireRoom(bytesMax, afterPartOf: file.id, now: limits.now)
+            }
             try db.keep(current.session, until: limits.expiresAt)
             return leftovers.map { [$0] } ?? []
         }

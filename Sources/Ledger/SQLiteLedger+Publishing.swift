@@ -34,6 +34,7 @@ extension SQLiteLedger {
     ) throws(UploadError) {
         try write("finish publishing", durable: true) { db in
             if let event { try db.insertDue(event) }
+            try db.countUsage(of: file)
             try db.run(
                 "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
                 [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]

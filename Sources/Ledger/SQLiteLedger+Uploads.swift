@@ -198,6 +198,7 @@ extension Database {
         kind: NewUpload.Kind = .ranges
     ) throws -> StoredFile {
         let spec = new.spec
+        try requireRoom(for: new, in: session)
         try run("INSERT OR IGNORE INTO root (path) VALUES (?)", [new.root])
         let id: Int64? = try row(
             """

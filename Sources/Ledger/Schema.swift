@@ -162,6 +162,14 @@ enum Schema {
                         inode INTEGER
                     ) STRICT;
                     CREATE INDEX eventByTime ON event (state, at);
+
+                    -- how many bytes the finished files of a principal have had
+                    CREATE TABLE usage (
+                        mount TEXT NOT NULL,
+                        principal TEXT NOT NULL,
+                        bytes INTEGER NOT NULL,
+                        PRIMARY KEY (mount, principal)
+                    ) STRICT, WITHOUT ROWID;
                     """
             )
         }

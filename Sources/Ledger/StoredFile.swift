@@ -80,12 +80,14 @@ public struct NewFile: Hashable, Sendable {
     let now: Int64
     let dialect: String
     let handOff: HandOff
+    let limits: PrincipalLimits
 
     /// - Parameters:
     ///   - expiresAt: when its session expires, in seconds since 1970.
     ///   - now: the time of the request, in seconds since 1970.
     ///   - dialect: the protocol that it is uploaded in.
     ///   - handOff: what is to be done with it once it is whole.
+    ///   - limits: what its principal may have.
     public init(
         key: SessionKey,
         spec: FileSpec,
@@ -94,9 +96,11 @@ public struct NewFile: Hashable, Sendable {
         expiresAt: Int64,
         now: Int64,
         dialect: String = "",
-        handOff: HandOff = HandOff()
+        handOff: HandOff = HandOff(),
+        limits: PrincipalLimits = PrincipalLimits()
     ) {
         self.key = key
+        self.limits = limits
         self.dialect = dialect
         self.handOff = handOff
         self.spec = spec
@@ -121,6 +125,16 @@ public struct UploadSummary: Hashable, Sendable {
     public let expiresAt: Int64
     /// How many of its bytes are committed.
     public let committedBytes: Int64
+}
+
+/// How many bytes the finished files of a principal have had.
+public struct Usage: Hashable, Sendable {
+    /// The mount that they came through.
+    public let mount: String
+    /// Who uploaded them.
+    public let principal: String
+    /// Their sizes together.
+    public let bytes: Int64
 }
 
 /// What all uploads come to.
@@ -159,13 +173,26 @@ public struct CommitLimits: Hashable, Sendable {
     let fileBytesMax: Int64
     let expiresAt: Int64
     let isDurable: Bool
+    let quotaBytesMax: Int64?
+    let now: Int64
 
     /// - Parameters:
     ///   - disjointRangesMax: into how many ranges a file may fall.
     ///   - fileBytesMax: how large a file in parts may become, in bytes.
     ///   - expiresAt: when the session expires from now on, in seconds since 1970.
     ///   - isDurable: whether the commit is on disk when the call returns; its bytes must be already.
-    public init(disjointRangesMax: Int, fileBytesMax: Int64, expiresAt: Int64, isDurable: Bool) {
+    ///   - quotaBytesMax: how many bytes a principal whose uploads come in parts may have; `nil` for any number.
+    ///   - now: the time of the request, in seconds since 1970; for a quota.
+    public init(
+        disjointRangesMax: Int,
+        fileBytesMax: Int64,
+        expiresAt: Int64,
+        isDurable: Bool,
+        quotaBytesMax: Int64? = nil,
+        now: Int64 = 0
+    ) {
+        self.quotaBytesMax = quotaBytesMax
+        self.now = now
         self.disjointRangesMax = disjointRangesMax
         self.fileBytesMax = fileBytesMax
         self.expiresAt = expiresAt

@@ -1,5 +1,6 @@
 import Dialects
 import Engine
+import Glibc
 import MultipartForm
 import Uploads
 
@@ -10,6 +11,9 @@ import Uploads
 struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     private var source: Source
     private let drainBytesMax: Int64
+    /// Says, of how many bytes a read brought, how long the next one is to wait.
+    var pace: ((Int) -> Duration)?
+    private var delay = Duration.zero
     /// How many bytes have been read.
     private(set) var count: Int64 = 0
 
@@ -24,13 +28,16 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     consuming func release() -> Source { source }
 
     private mutating func next(_ consume: (Span<UInt8>) -> Void = { _ in }) -> BodyProgress {
+        if delay > .zero { usleep(UInt32(clamping: Int(delay / .microseconds(1)))) }
         var blockCount = 0
         let progress = source.next { span in
             blockCount = span.count
             consume(span)
         }
         count += Int64(blockCount)
-        return progress
+        delay = pace?(blockCount) ?? .zero
+        // While it waits here, others may go at the files.
+        return progress == .more && delay > .zero ? .later : progress
     }
 
     /// Reads a multipart form, part by part.

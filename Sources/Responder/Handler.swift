@@ -13,6 +13,7 @@ public struct Handler: Sendable {
     private let engine: Engine
     private let signingKey: SigningKey
     let drainBytesMax: Int64
+    private let rateLimits = RateLimits()
 
     /// A handler on an engine.
     ///
@@ -42,6 +43,10 @@ public struct Handler: Sendable {
         on mount: Mount,
         _ body: inout BodyReader<Source>
     ) -> Answer {
+        if mount.bytesPerSecond != nil {
+            let limits = rateLimits
+            body.pace = { limits.delay(after: $0, on: mount) }
+        }
         let intake = Intake(engine, for: mount)
         let surroundings = Dialect.Surroundings(signingKey: signingKey, now: engine.now())
         var exchange = dialect.exchange(for: head, on: mount, in: surroundings)

@@ -91,6 +91,13 @@ struct MountParameters: Sendable {
             text.contains("://") && !text.hasSuffix("/") ? text : nil
         }
         try set("FERMATA_DURABILITY", \.durability, "publish or segment", Durability.init(rawValue:))
+        try set("FERMATA_MAX_OPEN", \.principalLimits.openUploadsMax, "a number from 1 to 1000000") { text in
+            Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
+        }
+        try set("FERMATA_QUOTA", \.principalLimits.bytesMax, "a size such as 100g") { Self.size($0) }
+        try set("FERMATA_RATE", \.bytesPerSecond, "a size of at least 1k, such as 10m") { text in
+            Self.size(text).flatMap { $0 >= 1024 ? $0 : nil }
+        }
         try set("FERMATA_CORS", \.origins, "a list of origins such as https://example.org, or *", Self.origins)
         try set("FERMATA_HOOK", \.handOff.hook, "an absolute path of a program", Self.program)
         try set("FERMATA_VETO", \.handOff.veto, "an absolute path of a program", Self.program)

@@ -42,6 +42,10 @@ public struct Mount: Hashable, Sendable {
     public var urlSeconds: Int64
     /// The URL of the mount itself, without a slash at its end; empty takes it from the request.
     public var baseURL: String
+    /// What each principal may have.
+    public var principalLimits = PrincipalLimits()
+    /// How many bytes a second each principal may send to a process, on average; `nil` for any number.
+    public var bytesPerSecond: Int64?
     /// The origins whose pages may upload (Fetch 3.2), lower case, or `*` for all; empty when none but the site's own may.
     public var origins: Set<String> = []
     /// What is to be done with files once they are whole.

@@ -38,6 +38,10 @@ public enum UploadError: Error, Hashable, Sendable {
     case folderNotMade(StorageFailure)
     /// The staging area is missing or cannot be written.
     case stagingUnavailable(StorageFailure)
+    /// The principal has `max` uploads open, and may have no more.
+    case tooManyUploads(max: Int)
+    /// The principal's uploads would have more than `maxBytes` bytes together.
+    case quotaExceeded(maxBytes: Int64)
     /// The site's own program does not want the file.
     case refused(message: String)
     /// The file system or the quota is full.

@@ -12,7 +12,8 @@ struct Fermata: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, List.self, Show.self, Watch.self, Remove.self, Events.self, Sweep.self, Check.self,
+            Serve.self, List.self, Show.self, Watch.self, Remove.self, Events.self, Usage.self,
+            Sweep.self, Check.self,
         ],
         defaultSubcommand: Serve.self
     )

@@ -79,6 +79,14 @@ struct DCloudError: Error {
         case .digestMismatch, .partMismatch, .partTooSmall, .noSuchPart, .offsetMismatch, .beyondTotal:
             self = .partial("\(error)")
         case .refused(let message): self = .refused(message)
+        case .tooManyUploads(let max): self = .refused("at most \(max) uploads at the same time; finish others first")
+        case .quotaExceeded(let maxBytes):
+            self = DCloudError(
+                4007,
+                .insufficientStorage,
+                "Upload failed: Cannot write to disk",
+                detail: "your quota of \(maxBytes) bytes is used up"
+            )
         case .pathBlocked: self = .refused("the name is taken by a folder")
         case .folderNotMade(let failure):
             self = DCloudError(4007, .internalServerError, "Upload failed: Cannot write to disk", failure: failure)

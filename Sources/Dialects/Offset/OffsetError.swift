@@ -61,6 +61,10 @@ struct OffsetError: Error {
             .noSuchPart, .namesExhausted:
             self = .invalidParameter
         case .refused(let message): self.init(.forbidden, message)
+        case .tooManyUploads(let max):
+            self.init(.forbidden, "at most \(max) uploads at the same time; finish others first")
+        case .quotaExceeded(let maxBytes):
+            self.init(.insufficientStorage, "your quota of \(maxBytes) bytes is used up")
         case .folderNotMade(let failure): self = .folderNotMade(failure)
         case .noSpace(let failure): self.init(.insufficientStorage, "No space left", failure: failure)
         case .storage(let failure), .stagingUnavailable(let failure):

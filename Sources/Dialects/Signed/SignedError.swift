@@ -43,6 +43,10 @@ struct SignedError: Error {
         case .digestMismatch, .partTooSmall, .fileChanged, .tooManyRanges, .offsetMismatch, .beyondTotal:
             self = .badRequest("the part does not fit the upload")
         case .refused(let message): self.init(status: .forbidden, detail: message)
+        case .tooManyUploads(let max):
+            self.init(status: .forbidden, detail: "at most \(max) uploads at the same time; finish others first")
+        case .quotaExceeded(let maxBytes):
+            self.init(status: .insufficientStorage, detail: "your quota of \(maxBytes) bytes is used up")
         case .pathBlocked, .namesExhausted: self = .conflict("the object key is taken by a folder or a link")
         case .noSpace(let failure):
             self.init(
