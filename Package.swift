@@ -102,9 +102,11 @@ let package = Package(
             ],
             swiftSettings: memorySafe
         ),
+        .target(name: "Doctor", dependencies: ["Responder", "Staging"], swiftSettings: memorySafe),
         .executableTarget(
             name: "fermata",
             dependencies: [
+                "Doctor",
                 "Digests", "Dialects", "FastCGI", "Ledger", "Metrics", "Engine", "Responder", "Uploads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -116,6 +118,7 @@ let package = Package(
         .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: strict),
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
+        .testTarget(name: "DoctorTests", dependencies: ["Doctor"], swiftSettings: strict),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
         .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),

@@ -71,6 +71,9 @@ extension Engine {
         return true
     }
 
+    /// The roots that files were ever staged in.
+    public func roots() throws(UploadError) -> [String] { try ledger.roots() }
+
     /// What is counted of the finished files of all principals.
     public func usage() throws(UploadError) -> [Usage] { try ledger.usage() }
 

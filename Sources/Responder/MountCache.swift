@@ -30,7 +30,7 @@ final class MountCache: Sendable {
         key.append(request.parameter("SCRIPT_NAME") ?? "")
         let known = entries.withLock { $0[key] }
         if let known, now < known.end { return known.parameters.of(request) }
-        let parameters = try MountParameters(request, settings)
+        let parameters = try MountParameters({ request.parameter($0) }, settings)
         entries.withLock { entries in
             if entries.count >= Self.mountsMax { entries.removeAll() }
             entries[key] = Entry(parameters: parameters, end: now + Self.lifetime)

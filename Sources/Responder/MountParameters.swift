@@ -1,5 +1,5 @@
 import Dialects
-public import Digests
+import Digests
 import FastCGI
 import Foundation
 import Uploads
@@ -12,16 +12,12 @@ public struct ResponderSettings: Sendable {
     let defaultRoot: String
     /// What published paths are prefixed with in answers.
     let publicURL: String
-    /// Signs the URLs that authorise themselves.
-    let signingKey: SigningKey
 
     /// - Parameters:
     ///   - allowedRoots: directories below which a `FERMATA_ROOT` may lie; the default root always may.
     ///   - defaultRoot: the root of mounts that name none.
     ///   - publicURL: what published paths are prefixed with in answers; empty leaves them relative.
-    ///   - signingKey: signs the URLs that authorise themselves.
-    public init(allowedRoots: [String], defaultRoot: String, publicURL: String, signingKey: SigningKey) {
-        self.signingKey = signingKey
+    public init(allowedRoots: [String], defaultRoot: String, publicURL: String = "") {
         self.allowedRoots = (allowedRoots + [defaultRoot]).map(realPath)
         self.defaultRoot = realPath(defaultRoot)
         self.publicURL = publicURL
@@ -35,11 +31,23 @@ struct MountError: Error, CustomStringConvertible {
 
 /// The mount of a request: its dialect, and what `FERMATA_*` parameters say of it (design.md 4).
 struct MountParameters: Sendable {
+    /// The names of all parameters.
+    static let names = [
+        "FERMATA_ANSWER_TYPE", "FERMATA_BASE_URL", "FERMATA_CANCEL", "FERMATA_CHUNK", "FERMATA_CORS", "FERMATA_DIALECT",
+        "FERMATA_DURABILITY", "FERMATA_EXPIRES", "FERMATA_FILE_KINDS", "FERMATA_HOOK", "FERMATA_KEY_PREFIX",
+        "FERMATA_MANIFEST", "FERMATA_MAX_FILE", "FERMATA_MAX_OPEN", "FERMATA_MAX_PART", "FERMATA_MAX_RANGES",
+        "FERMATA_MIN_PART", "FERMATA_MOUNT", "FERMATA_ON_COMPLETE", "FERMATA_PRINCIPAL", "FERMATA_QUOTA",
+        "FERMATA_RATE", "FERMATA_REDIRECT", "FERMATA_REQUIRE_MD5", "FERMATA_REQUIRE_ORDER", "FERMATA_RESUME",
+        "FERMATA_ROOT", "FERMATA_STATUS", "FERMATA_TOMBSTONE", "FERMATA_TYPES", "FERMATA_URL_EXPIRES", "FERMATA_VETO",
+        "FERMATA_WRAP_LISTS",
+    ]
+
     let dialect: Dialect
     private(set) var mount: Mount
 
-    init(_ request: borrowing Request, _ settings: ResponderSettings) throws(MountError) {
-        guard let dialectName = Self.value("FERMATA_DIALECT", request) else {
+    /// - Parameter parameter: gives the value of a parameter of the web server's own.
+    init(_ parameter: (String) -> String?, _ settings: ResponderSettings) throws(MountError) {
+        guard let dialectName = Self.value("FERMATA_DIALECT", parameter) else {
             throw MountError(description: "FERMATA_DIALECT is not set: add a fastcgi_param for it to the location")
         }
         guard let dialect = Dialect(rawValue: dialectName) else {
@@ -48,9 +56,9 @@ struct MountParameters: Sendable {
         }
         self.dialect = dialect
         var mount = Mount(
-            name: Self.value("FERMATA_MOUNT", request) ?? request.parameter("SCRIPT_NAME") ?? "",
-            principal: Self.principal(request),
-            root: try Self.root(Self.value("FERMATA_ROOT", request), settings)
+            name: Self.value("FERMATA_MOUNT", parameter) ?? parameter("SCRIPT_NAME") ?? "",
+            principal: Self.principal(parameter),
+            root: try Self.root(Self.value("FERMATA_ROOT", parameter), settings)
         )
         mount.publicURL = settings.publicURL
         dialect.configure(&mount)
@@ -60,7 +68,7 @@ struct MountParameters: Sendable {
             _ form: String,
             _ parse: (String) -> Value?
         ) throws(MountError) {
-            guard let text = Self.value(name, request) else { return }
+            guard let text = Self.value(name, parameter) else { return }
             guard let value = parse(text) else {
                 throw MountError(description: "\(name) '\(text)' is not \(form)")
             }
@@ -127,22 +135,20 @@ struct MountParameters: Sendable {
     /// The same for another request, which differs in who is uploading alone.
     func of(_ request: borrowing Request) -> MountParameters {
         var parameters = self
-        parameters.mount.principal = Self.principal(request)
+        parameters.mount.principal = Self.principal { request.parameter($0) }
         return parameters
     }
 
     /// Who is uploading. An expression of the administrator's own may be a token, so only its hash is kept (dialects.md
     /// 0.9); when it is set but empty the principal is empty, as REMOTE_USER may be a name that nobody has checked.
-    private static func principal(_ request: borrowing Request) -> String {
-        guard let expression = request.parameter("FERMATA_PRINCIPAL") else {
-            return request.parameter("REMOTE_USER") ?? ""
-        }
+    private static func principal(_ parameter: (String) -> String?) -> String {
+        guard let expression = parameter("FERMATA_PRINCIPAL") else { return parameter("REMOTE_USER") ?? "" }
         return expression.isEmpty ? "" : sha256(expression)
     }
 
     /// A parameter; one that is empty counts as not set, as nginx passes empty variables.
-    private static func value(_ name: String, _ request: borrowing Request) -> String? {
-        request.parameter(name).flatMap { $0.isEmpty ? nil : $0 }
+    private static func value(_ name: String, _ parameter: (String) -> String?) -> String? {
+        parameter(name).flatMap { $0.isEmpty ? nil : $0 }
     }
 
     private static func root(_ text: String?, _ settings: ResponderSettings) throws(MountError) -> String {

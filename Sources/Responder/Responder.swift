@@ -1,4 +1,5 @@
 import Dialects
+public import Digests
 public import Engine
 public import FastCGI
 import HTTPTypes
@@ -19,11 +20,19 @@ public struct Responder: Sendable {
 
     /// A responder on an engine.
     ///
-    /// - Parameter meters: counts requests, by the protocols of `Dialect.allCases`.
-    public init(_ engine: Engine, settings: ResponderSettings, meters: Meters, logger: Logger) {
+    /// - Parameters:
+    ///   - signingKey: signs the URLs that authorise themselves.
+    ///   - meters: counts requests, by the protocols of `Dialect.allCases`.
+    public init(
+        _ engine: Engine,
+        settings: ResponderSettings,
+        signingKey: SigningKey,
+        meters: Meters,
+        logger: Logger
+    ) {
         self.meters = meters
         statusPages = StatusPages(engine: engine, meters: meters, defaultRoot: settings.defaultRoot)
-        handler = Handler(engine, signingKey: settings.signingKey)
+        handler = Handler(engine, signingKey: signingKey)
         mounts = MountCache(settings)
         self.logger = logger
     }

@@ -92,7 +92,7 @@ struct CommandTests {
         #expect(try run(binary, ["show", "x", "--state", site.directory.path + "/state"]).status == 64)
         #expect(try run(binary, ["list", "--state", "/nothing"]).status == 64)
         #expect(try run(binary, ["watch", "--interval", "0", "--state", "/nothing"]).status == 64)
-        for command in ["serve", "list", "show", "watch", "remove", "events", "usage", "sweep", "check"] {
+        for command in ["serve", "list", "show", "watch", "remove", "events", "usage", "sweep", "check", "doctor"] {
             let help = try run(binary, [command, "--help"])
             #expect(help.status == 0 && help.output.contains("USAGE: fermata \(command)"), "\(command)")
         }

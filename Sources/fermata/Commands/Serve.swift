@@ -106,9 +106,9 @@ struct Serve: ParsableCommand {
         let settings = ResponderSettings(
             allowedRoots: allowRoot,
             defaultRoot: files,
-            publicURL: publicURL,
-            signingKey: try signingKey()
+            publicURL: publicURL
         )
+        let signingKey = try signingKey()
         let requestsMax = OpenFiles.raiseLimit()
         if requestsMax < workers {
             logger.warning(
@@ -116,7 +116,7 @@ struct Serve: ParsableCommand {
                 metadata: ["workers": "\(workers)", "enough_for": "\(requestsMax)"]
             )
         }
-        let responder = Responder(engine, settings: settings, meters: meters, logger: logger)
+        let responder = Responder(engine, settings: settings, signingKey: signingKey, meters: meters, logger: logger)
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)
         let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }
