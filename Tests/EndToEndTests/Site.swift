@@ -247,6 +247,10 @@ final class Site {
                 with: "include fermata/locations/dcloud.conf; include fermata/locations/test.conf;"
             )
         try text.write(to: file, atomically: true, encoding: .utf8)
+        let pages = folder.appending(path: "locations/www.conf")
+        try String(contentsOf: pages, encoding: .utf8)
+            .replacingOccurrences(of: "/usr/share/fermata/www/", with: folder.path + "/www/")
+            .write(to: pages, atomically: true, encoding: .utf8)
     }
 
     /// A port that nobody listens on, below those that the kernel gives to connections, which come and go.

@@ -73,7 +73,7 @@ final class ApacheSite: UploadServer {
 
     /// Starts a process that can be stopped: it gets the signal mask of the thread that starts it, and a test's has all
     /// signals blocked.
-    private static func startUnblocked(_ process: Process) throws {
+    static func startUnblocked(_ process: Process) throws {
         var (none, before) = (sigset_t(), sigset_t())
         sigemptyset(&none)
         pthread_sigmask(SIG_SETMASK, &none, &before)

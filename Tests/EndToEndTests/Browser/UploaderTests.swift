@@ -1,0 +1,256 @@
+import Foundation
+import Testing
+
+/// The uploader in a real browser, before a real nginx.
+@Suite(.serialized, .timeLimit(.minutes(10)))
+struct UploaderTests {
+    typealias Dialect = ContractDialect
+
+    /// The size of the files that are interrupted.
+    private static let fileBytes = 200 << 20
+    /// The largest part or segment that a client sends.
+    private static let partBytes: [Dialect: Int] = [
+        .dcloud: 16 << 20, .fileid: 20 << 20, .parts: 16 << 20, .offset: 8 << 20, .signed: 8 << 20,
+    ]
+    /// What requests have beside the bytes of the file.
+    private static let besidesBytes = 200_000
+
+    private func makeFile(_ site: Site, _ name: String, _ count: Int = fileBytes) throws -> URL {
+        let file = site.directory.appending(path: name)
+        try run("sh", ["-c", "head -c \(count) /dev/urandom > \(file.path)"])
+        return file
+    }
+
+    private func open(_ site: Site, _ dialect: Dialect, parallel: Int = 3) throws -> Browser {
+        let browser = try Browser()
+        try browser.open("http://127.0.0.1:\(site.port)/uploader/?dialect=\(dialect.rawValue)")
+        try setParallel(browser, parallel)
+        return browser
+    }
+
+    private func setParallel(_ browser: Browser, _ count: Int) throws {
+        _ = try browser.run("document.getElementById('parallel').value = '\(count)'")
+    }
+
+    private func item(_ name: String) -> String { "document.querySelector('#uploads li[data-name=\"\(name)\"]')" }
+
+    private func waitUntil(_ state: String, _ name: String, _ browser: Browser, seconds: Int = 60) throws {
+        try browser.wait("\(item(name))?.dataset.state === '\(state)'", seconds: seconds)
+    }
+
+    /// The files that have appeared, with their sizes.
+    private func stored(_ site: Site) throws -> [URL] {
+        try FileManager.default.subpathsOfDirectory(atPath: site.files.path)
+            .filter { !$0.hasPrefix(".fermata") && !$0.hasSuffix(".json") }
+            .map { site.files.appending(path: $0) }
+            .filter { !((try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) ?? false) }
+    }
+
+    private func bytesReceived(_ site: Site, _ dialect: Dialect) throws -> Int {
+        let metrics = try HTTPConnection(site.port).request("GET", "/fermata/metrics").body
+        let name = "fermata_request_bytes_total{dialect=\"\(dialect.rawValue)\"} "
+        let line = try #require(metrics.split(separator: "\n").first { $0.hasPrefix(name) })
+        return try #require(Int(line.dropFirst(name.count)))
+    }
+
+    private func expectNoErrors(_ browser: Browser, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let errors = try browser.consoleErrors()
+        #expect(errors.isEmpty, "\(errors)", sourceLocation: sourceLocation)
+    }
+
+    /// A site on which clients may cancel, in the dialects that can.
+    private func cancellingSite() throws -> Site { try site("FERMATA_CANCEL on", in: [.dcloud, .parts]) }
+
+    /// A site whose shipped locations have a parameter more.
+    private func site(_ parameter: String, in dialects: [Dialect]) throws -> Site {
+        try Site(servers: { directory in
+            for name in dialects.map(\.rawValue) {
+                let file = directory.appending(path: "fermata/locations/\(name).conf")
+                try String(contentsOf: file, encoding: .utf8)
+                    .replacingOccurrences(
+                        of: "FERMATA_DIALECT \(name);",
+                        with: "FERMATA_DIALECT \(name); fastcgi_param \(parameter);"
+                    )
+                    .write(to: file, atomically: true, encoding: .utf8)
+            }
+            return ""
+        })
+    }
+
+    @Test("reloaded in the middle, it goes on: at most a part is sent twice", arguments: Dialect.allCases)
+    func reload(dialect: Dialect) throws {
+        let site = try Site()
+        let file = try makeFile(site, "big.bin")
+        let browser = try open(site, dialect, parallel: 1)
+        try browser.limitNetwork(60 << 20)
+        try browser.type(file.path, into: "#files")
+        try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.4")
+        try browser.reload()
+        try browser.wait("!document.getElementById('interrupted').hidden")
+        #expect(try browser.text("#interrupted-list").contains("big.bin"))
+        try browser.limitNetwork(nil)
+        try setParallel(browser, 1)
+        try browser.type(file.path, into: "#files")
+        try waitUntil("finished", "big.bin", browser)
+        let files = try stored(site)
+        #expect(files.count == 1)
+        #expect(try md5(try #require(files.first)) == md5(file))
+        let twice = try bytesReceived(site, dialect) - Self.fileBytes
+        let allowed = try #require(Self.partBytes[dialect]) + Self.besidesBytes
+        #expect(twice <= allowed, "\(twice) bytes twice")
+        #expect(try browser.run("return document.getElementById('interrupted').hidden") as? Bool == true)
+        try expectNoErrors(browser)
+    }
+
+    @Test("the server is away for a while: it goes on by itself", arguments: Dialect.allCases)
+    func serverAway(dialect: Dialect) throws {
+        let site = try Site()
+        let file = try makeFile(site, "big.bin")
+        let browser = try open(site, dialect)
+        try browser.limitNetwork(60 << 20)
+        try browser.type(file.path, into: "#files")
+        try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.3")
+        site.killResponder()
+        try waitUntil("offline", "big.bin", browser)
+        try browser.limitNetwork(nil)
+        try site.restartResponder()
+        try waitUntil("finished", "big.bin", browser)
+        #expect(try md5(try #require(try stored(site).first)) == md5(file))
+    }
+
+    @Test(
+        "paused and resumed, three files at once, cancelled: the buttons do what they say",
+        arguments: Dialect.allCases
+    )
+    func buttons(dialect: Dialect) throws {
+        let site = try cancellingSite()
+        let files = try (1...3).map { try makeFile(site, "f\($0).bin", 20 << 20) }
+        let browser = try open(site, dialect)
+        try browser.limitNetwork(15 << 20)
+        try browser.type(files.map(\.path).joined(separator: "\n"), into: "#files")
+        try browser.wait("\(item("f1.bin"))?.querySelector('progress').value > 0.1")
+        #expect(try browser.run("return document.querySelectorAll('#uploads li').length") as? Int == 3)
+        try browser.click("li[data-name='f1.bin'] .pause")
+        try waitUntil("paused", "f1.bin", browser)
+        try browser.click("li[data-name='f3.bin'] .cancel")
+        try waitUntil("cancelled", "f3.bin", browser)
+        try browser.limitNetwork(nil)
+        try waitUntil("finished", "f2.bin", browser)
+        try browser.click("li[data-name='f1.bin'] .resume")
+        try waitUntil("finished", "f1.bin", browser)
+        let sums = try Set(stored(site).map { try md5($0) })
+        #expect(try sums == [md5(files[0]), md5(files[1])])
+        // What the server was told of takes no space any more; the other protocols have no word for it.
+        let staged = try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata")
+        #expect(staged.isEmpty || dialect == .fileid || dialect == .offset, "\(staged)")
+        try expectNoErrors(browser)
+    }
+
+    @Test("what the server refuses is told in words", arguments: Dialect.allCases)
+    func refused(dialect: Dialect) throws {
+        let types = try site("FERMATA_TYPES png", in: [dialect])
+        if dialect != .parts && dialect != .signed && dialect != .fileid {
+            let browser = try open(types, dialect)
+            try browser.type(try makeFile(types, "a.exe", 1000).path, into: "#files")
+            try waitUntil("failed", "a.exe", browser)
+            let text = try browser.text("li[data-name='a.exe'] .state")
+            #expect(text.hasPrefix("Failed: ") && text.contains("type"), "\(text)")
+        }
+        let full = try site("FERMATA_QUOTA 1m", in: [dialect])
+        let browser = try open(full, dialect)
+        try browser.type(try makeFile(full, "b.png", 3 << 20).path, into: "#files")
+        try waitUntil("failed", "b.png", browser)
+        let text = try browser.text("li[data-name='b.png'] .state")
+        #expect(
+            text == "Failed: The server has no space for it: " + text.dropFirst(40) && text.contains("quota"),
+            "\(text)"
+        )
+        _ = try browser.run("document.getElementById('language').value = 'zh'")
+        _ = try browser.run("document.getElementById('language').dispatchEvent(new Event('change'))")
+        #expect(try browser.text("li[data-name='b.png'] .state").hasPrefix("失败：服务器空间不足："))
+        #expect(try browser.run("return document.documentElement.lang") as? String == "zh")
+    }
+
+    @Test("4 GiB go through a page whose memory stays as it is")
+    func memory() throws {
+        let site = try Site()
+        let file = site.directory.appending(path: "huge.bin")
+        try run("truncate", ["-s", "4G", file.path])
+        let browser = try open(site, .dcloud)
+        try browser.type(try makeFile(site, "first.bin", 10 << 20).path, into: "#files")
+        try waitUntil("finished", "first.bin", browser)
+        let (scripts, processes) = (try browser.scriptBytes(), try browser.processBytes())
+        try browser.type(file.path, into: "#files")
+        var peak = 0
+        for share in [0.3, 0.6, 0.9] {
+            try browser.wait("\(item("huge.bin"))?.querySelector('progress').value > \(share)", seconds: 200)
+            peak = max(peak, try browser.processBytes())
+        }
+        try waitUntil("finished", "huge.bin", browser, seconds: 200)
+        #expect(try browser.scriptBytes() < scripts + 8 << 20)
+        #expect(peak < processes + 256 << 20, "\(processes >> 20) MiB, then \(peak >> 20)")
+        let size = try FileManager.default.attributesOfItem(atPath: site.files.path + "/huge.bin")[.size] as? Int
+        #expect(size == 4 << 30)
+    }
+
+    /// Rules of WCAG 2.2 AA that a script can check, each by its criterion.
+    @Test("accessible: names, labels, languages, headings, contrast, focus", arguments: ["light", "dark"])
+    func accessibility(scheme: String) throws {
+        let site = try Site()
+        let browser = try open(site, .dcloud)
+        try browser.emulate(colorScheme: scheme)
+        try browser.type(try makeFile(site, "a.bin", 1000).path, into: "#files")
+        try waitUntil("finished", "a.bin", browser)
+        let problems = try browser.run(
+            """
+            const problems = [];
+            const shown = (element) => element.getClientRects().length > 0;
+            const name = (element) => element.getAttribute("aria-label") || element.textContent.trim()
+                || [...(element.labels ?? [])].map((label) => label.textContent.trim()).join(" ");
+            for (const element of document.querySelectorAll("button, select, input, progress, summary")) {
+                if (shown(element) && !name(element)) problems.push("4.1.2 no name: " + element.outerHTML);
+            }
+            if (!document.documentElement.lang) problems.push("3.1.1 no language");
+            if (!document.title) problems.push("2.4.2 no title");
+            const levels = [...document.querySelectorAll("h1, h2, h3")].filter(shown).map((one) => Number(one.tagName[1]));
+            levels.forEach((level, index) => {
+                if (level > (levels[index - 1] ?? 0) + 1) problems.push("1.3.1 a heading is left out");
+            });
+            const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+            if (new Set(ids).size !== ids.length) problems.push("an id is there twice");
+            if (!document.querySelector("[aria-live]")) problems.push("4.1.3 nothing is announced");
+            for (const section of document.querySelectorAll("[aria-labelledby]")) {
+                if (!document.getElementById(section.getAttribute("aria-labelledby"))) problems.push("a label is missing");
+            }
+            const light = (color) => {
+                const parts = color.match(/[0-9.]+/g).slice(0, 3).map((part) => part / 255)
+                    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+            };
+            const ground = (element) => {
+                for (let one = element; one; one = one.parentElement) {
+                    const color = getComputedStyle(one).backgroundColor;
+                    if (!color.includes("rgba") || !color.endsWith(", 0)")) return color;
+                }
+                return "rgb(255, 255, 255)";
+            };
+            for (const element of document.querySelectorAll("h1, h2, p, span, button, label, summary, li")) {
+                if (!shown(element) || !element.textContent.trim()) continue;
+                const [one, other] = [light(getComputedStyle(element).color), light(ground(element))];
+                const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+                if (contrast < 4.5) problems.push(`1.4.3 contrast ${contrast.toFixed(2)}: ${element.outerHTML.slice(0, 80)}`);
+            }
+            for (const button of [...document.querySelectorAll("button, .button")].filter(shown)) {
+                const size = button.getBoundingClientRect();
+                if (size.height < 24 || size.width < 24) problems.push("2.5.8 too small: " + button.outerHTML);
+            }
+            return problems;
+            """
+        )
+        #expect(problems as? [String] == [])
+        // 2.1.1: all that can be done can be done with the keyboard alone.
+        let focused = try browser.tabStops(12)
+        #expect(focused.contains("language") && focused.contains("files") && focused.contains("folder"), "\(focused)")
+        #expect(focused.contains("cancel"), "\(focused)")
+    }
+}

@@ -1,0 +1,91 @@
+// What the page says, in each of its languages.
+
+export const texts = {
+  en: {
+    language: "Language",
+    chooseTitle: "Choose files",
+    drop: "Drop files or folders here, or",
+    chooseFiles: "Choose files",
+    chooseFolder: "Choose a folder",
+    settings: "Settings",
+    dialect: "Protocol",
+    parallel: "Parts at the same time",
+    showConversation: "Show the conversation with the server",
+    interruptedTitle: "Interrupted uploads",
+    interruptedHelp: "Choose the same files again: what the server has is not sent twice.",
+    forget: "Forget",
+    uploadsTitle: "Uploads",
+    none: "There are none yet.",
+    total: "All files",
+    conversationTitle: "Conversation",
+    pause: "Pause",
+    resume: "Resume",
+    retry: "Try again",
+    cancel: "Cancel",
+    remove: "Remove",
+    waiting: "Waiting",
+    preparing: "Asking the server",
+    running: ({ done, size, speed, left }) => `${done} of ${size}, ${speed}/s, ${left} left`,
+    offline: ({ seconds }) => `The server can not be reached. Trying again in ${seconds} s`,
+    paused: ({ done, size }) => `Paused at ${done} of ${size}`,
+    finished: ({ name }) => `Finished: stored as ${name}`,
+    cancelled: "Cancelled",
+    failed: ({ message }) => `Failed: ${message}`,
+    announceFinished: ({ name }) => `${name} is finished`,
+    announceFailed: ({ name, message }) => `${name} has failed: ${message}`,
+    button: ({ action, name }) => `${action} ${name}`,
+    unreadable: "The file can not be read any more; choose it again",
+    refused: ({ message }) => `The server refuses this file: ${message}`,
+    full: ({ message }) => `The server has no space for it: ${message}`,
+    seconds: (count) => (count < 90 ? `${count} s` : count < 5400 ? `${Math.round(count / 60)} min` : `${Math.round(count / 3600)} h`),
+  },
+  zh: {
+    language: "语言",
+    chooseTitle: "选择文件",
+    drop: "将文件或文件夹拖到此处，或者",
+    chooseFiles: "选择文件",
+    chooseFolder: "选择文件夹",
+    settings: "设置",
+    dialect: "协议",
+    parallel: "同时上传的分片数",
+    showConversation: "显示与服务器的对话",
+    interruptedTitle: "中断的上传",
+    interruptedHelp: "请再次选择相同的文件：服务器已有的部分不会重复发送。",
+    forget: "不再保留",
+    uploadsTitle: "上传",
+    none: "还没有上传。",
+    total: "全部文件",
+    conversationTitle: "对话",
+    pause: "暂停",
+    resume: "继续",
+    retry: "重试",
+    cancel: "取消",
+    remove: "移除",
+    waiting: "等待中",
+    preparing: "正在询问服务器",
+    running: ({ done, size, speed, left }) => `${done} / ${size}，${speed}/秒，剩余 ${left}`,
+    offline: ({ seconds }) => `无法连接服务器，${seconds} 秒后重试`,
+    paused: ({ done, size }) => `已暂停：${done} / ${size}`,
+    finished: ({ name }) => `完成：保存为 ${name}`,
+    cancelled: "已取消",
+    failed: ({ message }) => `失败：${message}`,
+    announceFinished: ({ name }) => `${name} 已完成`,
+    announceFailed: ({ name, message }) => `${name} 失败：${message}`,
+    button: ({ action, name }) => `${action} ${name}`,
+    unreadable: "无法再读取该文件，请重新选择",
+    refused: ({ message }) => `服务器拒绝该文件：${message}`,
+    full: ({ message }) => `服务器空间不足：${message}`,
+    seconds: (count) => (count < 90 ? `${count} 秒` : count < 5400 ? `${Math.round(count / 60)} 分钟` : `${Math.round(count / 3600)} 小时`),
+  },
+};
+
+/** 1.5 MiB */
+export function bytes(count) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (count >= 1024 && unit < units.length - 1) {
+    count /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? count : count.toFixed(1)} ${units[unit]}`;
+}
