@@ -38,7 +38,72 @@ public struct UploadDetails: Sendable {
     public let account: FileAccount?
 }
 
+/// An upload as a page shows it.
+public struct UploadOverview: Sendable {
+    /// Its number in the list.
+    public let id: Int64
+    /// The client's own file name.
+    public let name: String
+    /// The protocol that it is uploaded in.
+    public let dialect: String
+    /// Who is uploading.
+    public let principal: String
+    /// Whether it has its final name.
+    public let isFinished: Bool
+    /// Its size in bytes; 0 as long as nobody knows it.
+    public let size: Int64
+    /// How many bytes are committed.
+    public let committedBytes: Int64
+    /// When it began, in seconds since 1970.
+    public let createdAt: Int64
+    /// When its last byte was written, in seconds since 1970; `nil` when its file is not there.
+    public let lastWrite: Int64?
+    /// Which bytes are committed, ascending; none of a finished file.
+    public let ranges: [ByteRange]
+}
+
 extension Engine {
+    /// The uploads that a page shows: the youngest, open or finished.
+    public func overview(max countMax: Int) throws(UploadError) -> [UploadOverview] {
+        var all: [UploadOverview] = []
+        for summary in try ledger.uploads().suffix(countMax) {
+            let file = summary.file
+            let isFinished: Bool
+            switch file.phase {
+            case .reserved, .open, .publishing: isFinished = false
+            case .published: isFinished = true
+            case .cancelled: continue
+            }
+            var coverage = Coverage()
+            if !isFinished {
+                for range in try ledger.coverage(of: file) { _ = coverage.insert(range) }
+                let layout: PartLayout? = if case .parts(let layout) = file.kind { layout } else { nil }
+                for part in try ledger.parts(of: file) {
+                    // What lies in a file of its own is shown where it belongs.
+                    guard let start = layout?.slot(of: part.part.number)?.offset,
+                        let range = ByteRange(offset: start, count: part.part.size)
+                    else { continue }
+                    _ = coverage.insert(range)
+                }
+            }
+            all.append(
+                UploadOverview(
+                    id: file.id,
+                    name: file.spec.fileName,
+                    dialect: summary.dialect,
+                    principal: summary.session.principal,
+                    isFinished: isFinished,
+                    size: file.spec.total,
+                    committedBytes: summary.committedBytes,
+                    createdAt: summary.createdAt,
+                    lastWrite: isFinished ? nil : try lastWrite(to: file),
+                    ranges: coverage.ranges
+                )
+            )
+        }
+        return all
+    }
+
     /// All uploads, the oldest first, with those that are finished as long as they answer.
     public func uploads() throws(UploadError) -> [UploadSummary] { try ledger.uploads() }
 

@@ -94,6 +94,16 @@ public final class Meters: Sendable {
         unsafe cposix_load(words + Self.place(ofProtocol: number) + status - Self.statuses.lowerBound)
     }
 
+    /// How many requests were answered with each status of 400 and above, by the name of their protocol.
+    public func errors() -> [(protocol: String, status: Int, count: UInt64)] {
+        protocols.enumerated().flatMap { number, name in
+            (400..<Self.statuses.upperBound).compactMap { status in
+                let count = requests(protocol: number, status: status)
+                return count > 0 ? (name, status, count) : nil
+            }
+        }
+    }
+
     /// How many bytes of bodies were read in a protocol.
     func bytes(protocol number: Int) -> UInt64 {
         unsafe cposix_load(words + Self.place(ofProtocol: number) + Self.statuses.count)

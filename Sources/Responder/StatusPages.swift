@@ -15,9 +15,10 @@ struct StatusPages: Sendable {
             return (.methodNotAllowed, [.allow: "GET, HEAD"], "use GET\n")
         }
         switch path {
+        case "/": return table()
         case "/metrics": return metrics()
         case "/healthz": return health()
-        default: return (.notFound, Self.plain, "there are /metrics and /healthz\n")
+        default: return (.notFound, Self.plain, "there are /, /metrics and /healthz\n")
         }
     }
 
@@ -29,6 +30,24 @@ struct StatusPages: Sendable {
             return (.serviceUnavailable, Self.plain, "not healthy: \(error)\n")
         }
         return (.ok, Self.plain, "ok\n")
+    }
+
+    private func table() -> (HTTPResponse.Status, HTTPFields, String) {
+        do {
+            let table = StatusTable(
+                survey: try engine.survey(and: defaultRoot),
+                uploads: try engine.overview(max: StatusTable.uploadsMax),
+                errors: meters.errors(),
+                now: engine.now()
+            )
+            let fields: HTTPFields = [
+                .contentType: "text/html; charset=utf-8", .cacheControl: "no-store",
+                .contentSecurityPolicy: "default-src 'self'",
+            ]
+            return (.ok, fields, table.html)
+        } catch {
+            return (.serviceUnavailable, Self.plain, "the ledger can not be read: \(error)\n")
+        }
     }
 
     private func metrics() -> (HTTPResponse.Status, HTTPFields, String) {

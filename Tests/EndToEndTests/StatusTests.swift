@@ -64,4 +64,36 @@ struct StatusTests {
         let ill = try HTTPConnection(site.port).request("GET", "/fermata/healthz")
         #expect(ill.status == 503 && ill.body.contains("not healthy"), "\(ill.body)")
     }
+
+    @Test("the page shows which bytes are there, as the ledger has it, and follows without a reload")
+    func page() throws {
+        let site = try Site()
+        let client = DCloudClient(site: site, boundary: "b")
+        let bytes = [UInt8](repeating: 7, count: 25_000)
+        for start in [0, 50_000] {
+            let range = "\(start)-\(start + bytes.count)/100000"
+            _ = try client.upload(.file(bytes, range: range, fileName: "<b>&.bin"))
+        }
+        // Without a script it is a table.
+        let plain = try HTTPConnection(site.port).request("GET", "/fermata/")
+        #expect(plain.status == 200)
+        #expect(plain.body.contains("<td>&lt;b&gt;&amp;.bin</td><td>dcloud</td>"), "\(plain.body)")
+        #expect(plain.body.contains("<td>50 %</td>"))
+        let browser = try Browser()
+        try browser.open("http://127.0.0.1:\(site.port)/fermata/")
+        let strip = "document.querySelector('svg.strip')"
+        #expect(try browser.run("return \(strip).getAttribute('aria-label')") as? String == "0-25000,50000-75000")
+        let bars =
+            "return [...\(strip).children].map((bar) => [bar.getAttribute('x'), bar.getAttribute('width')].join())"
+        #expect(try browser.run(bars) as? [String] == ["0,250", "500,250"])
+        _ = try client.upload(.file(bytes, range: "25000-50000/100000", fileName: "<b>&.bin"))
+        try browser.wait("\(strip).getAttribute('aria-label') === '0-75000'")
+        let binary = try #require(ProcessInfo.processInfo.environment["FERMATA_BINARY"])
+        let shown = try run(binary, ["show", "1", "--state", site.directory.path + "/state"]).output
+        #expect(shown.contains("range: 0-75000\n"))
+        _ = try client.upload(.file(bytes, range: "75000-100000/100000", fileName: "<b>&.bin"))
+        try browser.wait("document.body.innerText.includes('0 uploads')")
+        let errors = try browser.consoleErrors()
+        #expect(errors.isEmpty, "\(errors)")
+    }
 }
