@@ -36,6 +36,7 @@ final class Browser {
     private func begin() throws {
         var arguments = [
             "--headless=new", "--user-data-dir=\(profile.url.path)", "--disable-gpu", "--disable-dev-shm-usage",
+            "--window-size=900,1100",
         ]
         // Chromium's sandbox does not work for root.
         if geteuid() == 0 { arguments.append("--no-sandbox") }
@@ -133,6 +134,12 @@ final class Browser {
                 ]
             ]
         )
+    }
+
+    /// What is seen of the page, as PNG.
+    func screenshot() throws -> Data {
+        let text = try #require(try command("GET", "/screenshot", nil) as? String)
+        return try #require(Data(base64Encoded: text))
     }
 
     /// Has the page think that its user wants light or dark colours.
