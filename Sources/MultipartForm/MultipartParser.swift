@@ -209,7 +209,7 @@ public struct MultipartParser: ~Copyable {
             while lineEnd < end, block[lineEnd] != 0x0A { lineEnd += 1 }
             let isLine = lineEnd < end
             if isLine { lineEnd += 1 }
-            unsafe block.extracting(offset..<lineEnd).withUnsafeBufferPointer { unsafe header.append(contentsOf: $0) }
+            for index in offset..<lineEnd { header.append(block[index]) }
             offset = lineEnd
             if isLine, header.count == 2 ? header[0] == 0x0D : endsInBlankLine {
                 header.removeLast(min(4, header.count))
