@@ -120,20 +120,22 @@ final class Browser {
 
     /// How fast the network is, in bytes a second; `nil` for as fast as it can be.
     func limitNetwork(_ bytesPerSecond: Int?) throws {
-        guard let bytesPerSecond else {
+        if let bytesPerSecond {
+            try setNetwork(isOffline: false, bytesPerSecond)
+        } else {
             try command("DELETE", "/chromium/network_conditions", nil)
-            return
         }
-        try command(
-            "POST",
-            "/chromium/network_conditions",
-            [
-                "network_conditions": [
-                    "offline": false, "latency": 0, "download_throughput": bytesPerSecond,
-                    "upload_throughput": bytesPerSecond,
-                ]
-            ]
-        )
+    }
+
+    /// Has the page reach nobody, and breaks what is under way.
+    func cutNetwork() throws { try setNetwork(isOffline: true, 0) }
+
+    private func setNetwork(isOffline: Bool, _ bytesPerSecond: Int) throws {
+        let conditions: [String: Any] = [
+            "offline": isOffline, "latency": 0, "download_throughput": bytesPerSecond,
+            "upload_throughput": bytesPerSecond,
+        ]
+        try command("POST", "/chromium/network_conditions", ["network_conditions": conditions])
     }
 
     /// What is seen of the page, as PNG.

@@ -102,14 +102,18 @@ struct UploaderTests {
         try expectNoErrors(browser)
     }
 
-    @Test("the server is away for a while: it goes on by itself", arguments: Dialect.allCases)
+    @Test("the network is cut, then the server is away for a while: it goes on by itself", arguments: Dialect.allCases)
     func serverAway(dialect: Dialect) throws {
         let site = try Site()
         let file = try makeFile(site, "big.bin")
         let browser = try open(site, dialect)
         try browser.limitNetwork(60 << 20)
         try browser.type(file.path, into: "#files")
-        try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.3")
+        try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.2")
+        try browser.cutNetwork()
+        try waitUntil("offline", "big.bin", browser)
+        try browser.limitNetwork(60 << 20)
+        try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.5")
         site.killResponder()
         try waitUntil("offline", "big.bin", browser)
         try browser.limitNetwork(nil)
@@ -143,6 +147,31 @@ struct UploaderTests {
         // What the server was told of takes no space any more; the other protocols have no word for it.
         let staged = try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata")
         #expect(staged.isEmpty || dialect == .fileid || dialect == .offset, "\(staged)")
+        try expectNoErrors(browser)
+    }
+
+    @Test("a folder keeps its paths where the protocol has paths; the conversation is shown when asked for")
+    func folder() throws {
+        let site = try Site()
+        let folder = site.directory.appending(path: "album/deep")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for name in ["album/one.bin", "album/deep/two.bin"] { _ = try makeFile(site, name, 10_000) }
+        let browser = try open(site, .parts)
+        _ = try browser.run("document.getElementById('settings').open = true")
+        try browser.click("#show")
+        try browser.type(site.directory.appending(path: "album").path, into: "#folder")
+        try waitUntil("finished", "album/one.bin", browser)
+        try waitUntil("finished", "album/deep/two.bin", browser)
+        for name in ["album/one.bin", "album/deep/two.bin"] {
+            #expect(try md5(site.files.appending(path: name)) == md5(site.directory.appending(path: name)))
+        }
+        let conversation = try browser.text("#exchanges")
+        for text in [
+            "POST /v1/multipart/parallel/uploadInit", "\"resourceKey\":\"album/one.bin\"", "\"isExist\":false",
+        ] {
+            #expect(conversation.contains(text), "\(conversation)")
+        }
+        #expect(try browser.run("return document.querySelectorAll('#exchanges li').length") as? Int == 6)
         try expectNoErrors(browser)
     }
 
