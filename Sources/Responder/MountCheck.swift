@@ -12,17 +12,23 @@ public enum MountCheck {
     ///
     /// Values with variables of the web server are not looked at: nobody knows them before a request.
     public static func problems(_ parameters: [String: String], _ settings: ResponderSettings) -> [Problem] {
-        let own = parameters.filter { $0.key.hasPrefix("FERMATA_") }
-        var problems = own.keys.sorted().filter { !MountParameters.names.contains($0) }.map { name in
-            Problem(
-                description: "\(name) is no parameter",
-                fix: "use one of \(MountParameters.names.joined(separator: ", "))"
-            )
-        }
         let fixed = parameters.filter { !$0.value.contains("$") }
-        do throws(MountError) { _ = try MountParameters({ fixed[$0] }, settings) } catch {
-            problems.append(Problem(description: error.description, fix: "correct the fastcgi_param of this location"))
+        // What is never asked for is no parameter.
+        var asked: Set<String> = []
+        do throws(MountError) {
+            _ = try MountParameters(
+                { name in
+                    asked.insert(name)
+                    return fixed[name]
+                },
+                settings
+            )
+        } catch {
+            return [Problem(description: error.description, fix: "correct the fastcgi_param of this location")]
         }
-        return problems
+        let known = asked.filter { $0.hasPrefix("FERMATA_") }.sorted().joined(separator: ", ")
+        return parameters.keys.sorted().filter { $0.hasPrefix("FERMATA_") && !asked.contains($0) }.map { name in
+            Problem(description: "\(name) is no parameter", fix: "use one of \(known)")
+        }
     }
 }

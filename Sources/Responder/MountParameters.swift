@@ -31,17 +31,6 @@ struct MountError: Error, CustomStringConvertible {
 
 /// The mount of a request: its dialect, and what `FERMATA_*` parameters say of it (design.md 4).
 struct MountParameters: Sendable {
-    /// The names of all parameters.
-    static let names = [
-        "FERMATA_ANSWER_TYPE", "FERMATA_BASE_URL", "FERMATA_CANCEL", "FERMATA_CHUNK", "FERMATA_CORS", "FERMATA_DIALECT",
-        "FERMATA_DURABILITY", "FERMATA_EXPIRES", "FERMATA_FILE_KINDS", "FERMATA_HOOK", "FERMATA_KEY_PREFIX",
-        "FERMATA_MANIFEST", "FERMATA_MAX_FILE", "FERMATA_MAX_OPEN", "FERMATA_MAX_PART", "FERMATA_MAX_RANGES",
-        "FERMATA_MIN_PART", "FERMATA_MOUNT", "FERMATA_ON_COMPLETE", "FERMATA_PRINCIPAL", "FERMATA_QUOTA",
-        "FERMATA_RATE", "FERMATA_REDIRECT", "FERMATA_REQUIRE_MD5", "FERMATA_REQUIRE_ORDER", "FERMATA_RESUME",
-        "FERMATA_ROOT", "FERMATA_STATUS", "FERMATA_TOMBSTONE", "FERMATA_TYPES", "FERMATA_URL_EXPIRES", "FERMATA_VETO",
-        "FERMATA_WRAP_LISTS",
-    ]
-
     let dialect: Dialect
     private(set) var mount: Mount
 
