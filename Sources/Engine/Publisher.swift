@@ -39,6 +39,8 @@ extension Engine {
         in area: borrowing StagingArea,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
+        // Behind the end of a file that comes in ranges lies nothing that was ever committed.
+        if file.kind == .ranges { _ = try staged { () throws(StagingError) in try staging.trim(to: file.spec.total) } }
         if let account = try ledger.account(of: file), let veto = account.handOff.veto {
             let name = assembly?.staging ?? file.staging
             do throws(UploadError) {
@@ -50,8 +52,6 @@ extension Engine {
         }
         let inode = try staged { () throws(StagingError) in
             try staging.seal()
-            // Behind the end of a file that comes in ranges lies nothing that was ever committed.
-            if file.kind == .ranges { _ = try staging.trim(to: file.spec.total) }
             return try staging.inode()
         }
         do { try sync(staging) } catch {
@@ -116,7 +116,9 @@ extension Engine {
                 let hasName = try staged { () throws(StagingError) in
                     try held.file.publish(key, as: path, replacing: spec.target.ifTaken == .replace, in: area)
                 }
-                if !hasName { try ledger.settleAnnounced(key, isPublished: false, now: now()) }
+                if !hasName, handOff.hook != nil {
+                    try ledger.settleAnnounced(key, isPublished: false, now: now())
+                }
                 return hasName
             }
             try staged { () throws(StagingError) in try area.syncFolder(of: path) }
