@@ -102,8 +102,9 @@ struct Reception: ~Copyable {
         count = source.count
     }
 
-    /// Whether the next bytes would not fit into the place that they are written to.
+    /// Whether the next bytes would not fit into the place that they are written to; those that come for nothing go nowhere.
     func outgrowsSlot(by bytes: Int) -> Bool {
+        if isSated { return false }
         let room: Int64
         switch purpose {
         case .held(.slot(_, _, let slot, isExact: false)): room = slot.count

@@ -404,4 +404,24 @@ final class Bench: Sendable {
         _ = try bench.intake().perform(.publish(key))
         #expect(try bench.content("a") == "0123456789")
     }
+
+    @Test("a request that has lost the end of a file, and sends more than there is room for, is told so")
+    func overtakenBeyondRoom() throws {
+        let key = FileKey(bench.key)
+        let spec = FileSpec(field: "", fileName: "a", mediaType: "", target: .test("a", ifTaken: .replace), total: 10)
+        _ = try bench.intake().perform(.open(NewUpload(key, spec, fields: [], kind: .ranges)))
+        let (late, next) = (bench.intake(), bench.intake())
+        try late.begin(.append(AppendDestination(key, bytesMax: 100)))
+        try next.begin(.append(AppendDestination(key, bytesMax: 100)))
+        // The first bytes would fit, but the end is another's; the next ones would not.
+        try late.write("0123")
+        #expect(late.isSated)
+        try late.write("0123456789x")
+        #expect(throws: UploadError.offsetMismatch(committed: 0)) { try late.end(isCutOff: false) }
+        try next.write("0123456789")
+        guard case .held(let held, _, _) = try next.end(isCutOff: false) else { throw CancellationError() }
+        _ = try next.perform(.append(held, key, offset: 0))
+        _ = try bench.intake().perform(.publish(key))
+        #expect(try bench.content("a") == "0123456789")
+    }
 }
