@@ -101,39 +101,28 @@ extension Engine {
         }
     }
 
-    /// Publishes a document beside a file, in the place of one that is there.
-    func publishManifest(
+    /// What is told of a published file, by its event and by its manifest.
+    ///
+    /// - Parameter name: its path below the root.
+    func document(
         of spec: FileSpec,
         _ account: FileAccount,
         key: String,
         root: String,
         name: String
-    )
-        throws(UploadError)
-    {
-        let document = FileDocument(event: "published", key: key, spec, account, path: "\(root)/\(name)", name: name)
-        guard let path = RelativePath(parsing: name + Self.manifestSuffix) else { throw .pathBlocked }
-        _ = try publish(try document.encoded(), as: Target(path, ifTaken: .replace), root: root)
+    ) throws(UploadError) -> [UInt8] {
+        try FileDocument(event: "published", key: key, spec, account, path: "\(root)/\(name)", name: name).encoded()
     }
 
-    /// The event that tells a program of a published file.
-    func event(
-        for program: String,
-        _ spec: FileSpec,
-        _ account: FileAccount,
-        key: String,
-        root: String,
-        name: String
-    )
-        throws(UploadError) -> NewEvent
-    {
-        let document = FileDocument(event: "published", key: key, spec, account, path: "\(root)/\(name)", name: name)
-        return NewEvent(
-            key: key,
-            program: program,
-            document: String(decoding: try document.encoded(), as: UTF8.self),
-            now: now()
-        )
+    /// Publishes a document beside the file of a name, in the place of one that is there.
+    func publishManifest(_ document: [UInt8], root: String, name: String) throws(UploadError) {
+        guard let path = RelativePath(parsing: name + Self.manifestSuffix) else { throw .pathBlocked }
+        _ = try publish(document, as: Target(path, ifTaken: .replace), root: root)
+    }
+
+    /// The event that tells a program of a document.
+    func event(for program: String, _ document: [UInt8], key: String) -> NewEvent {
+        NewEvent(key: key, program: program, document: String(decoding: document, as: UTF8.self), now: now())
     }
 
     // MARK: Delivery

@@ -66,7 +66,7 @@ extension Engine {
     /// The uploads that a page shows: the youngest, open or finished.
     public func overview(max countMax: Int) throws(UploadError) -> [UploadOverview] {
         var all: [UploadOverview] = []
-        for summary in try ledger.uploads().suffix(countMax) {
+        for summary in try ledger.youngestUploads(countMax) {
             let file = summary.file
             let isFinished: Bool
             switch file.phase {
@@ -119,7 +119,7 @@ extension Engine {
 
     /// An upload by its number in the list; `nil` when there is none.
     public func details(of id: Int64) throws(UploadError) -> UploadDetails? {
-        guard let summary = try ledger.uploads().first(where: { $0.file.id == id }) else { return nil }
+        guard let summary = try ledger.upload(numbered: id) else { return nil }
         return UploadDetails(
             summary: summary,
             coverage: try ledger.coverage(of: summary.file),
@@ -131,7 +131,7 @@ extension Engine {
     /// Removes an upload with its bytes, by its number in the list; a finished file stays where it is. False when there is
     /// none of this number.
     public func remove(_ id: Int64) throws(UploadError) -> Bool {
-        guard let summary = try ledger.uploads().first(where: { $0.file.id == id }) else { return false }
+        guard let summary = try ledger.upload(numbered: id) else { return false }
         discard(try ledger.remove(summary.file))
         return true
     }

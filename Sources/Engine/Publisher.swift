@@ -110,7 +110,8 @@ extension Engine {
             }
             let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
                 if let hook = handOff.hook {
-                    let event = try event(for: hook, spec, account, key: key, root: root, name: path.text)
+                    let document = try document(of: spec, account, key: key, root: root, name: path.text)
+                    let event = event(for: hook, document, key: key)
                     try ledger.announce(event, of: AnnouncedFile(key: key, root: root, path: path.text, inode: inode))
                 }
                 let hasName = try staged { () throws(StagingError) in
@@ -122,7 +123,10 @@ extension Engine {
                 return hasName
             }
             try staged { () throws(StagingError) in try area.syncFolder(of: path) }
-            if handOff.hasManifest { try publishManifest(of: spec, account, key: key, root: root, name: path.text) }
+            if handOff.hasManifest {
+                let document = try document(of: spec, account, key: key, root: root, name: path.text)
+                try publishManifest(document, root: root, name: path.text)
+            }
             if handOff.hook != nil { try ledger.settleAnnounced(key, isPublished: true, now: now()) }
             return PublishedFile(spec: spec, path: path.text)
         } catch {
@@ -207,14 +211,11 @@ extension Engine {
     ) throws(UploadError) -> PublishedFile {
         try staged { () throws(StagingError) in try area.syncFolder(of: path) }
         var event: NewEvent?
-        if let account = try ledger.account(of: file) {
-            let (spec, key, root) = (file.spec, file.staging, file.root)
-            if account.handOff.hasManifest {
-                try publishManifest(of: spec, account, key: key, root: root, name: path.text)
-            }
-            if let hook = account.handOff.hook {
-                event = try self.event(for: hook, spec, account, key: key, root: root, name: path.text)
-            }
+        if let account = try ledger.account(of: file), !account.handOff.isNothing {
+            let (key, root) = (file.staging, file.root)
+            let document = try document(of: file.spec, account, key: key, root: root, name: path.text)
+            if account.handOff.hasManifest { try publishManifest(document, root: root, name: path.text) }
+            event = account.handOff.hook.map { self.event(for: $0, document, key: key) }
         }
         try ledger.finishPublishing(
             file,

@@ -159,6 +159,12 @@ public protocol Ledger: Sendable {
     /// All uploads, the oldest first, with those that are finished as long as they answer.
     func uploads() throws(UploadError) -> [UploadSummary]
 
+    /// The uploads that began last, the oldest of them first.
+    func youngestUploads(_ countMax: Int) throws(UploadError) -> [UploadSummary]
+
+    /// The upload of a number; `nil` when there is none.
+    func upload(numbered id: Int64) throws(UploadError) -> UploadSummary?
+
     /// What is committed of a file that comes in ranges.
     func coverage(of file: StoredFile) throws(UploadError) -> [ByteRange]
 

@@ -5,14 +5,27 @@ public import Uploads
 
 extension SQLiteLedger {
     public func uploads() throws(UploadError) -> [UploadSummary] {
+        try uploads("ORDER BY file.id", [])
+    }
+
+    public func youngestUploads(_ countMax: Int) throws(UploadError) -> [UploadSummary] {
+        try uploads("ORDER BY file.id DESC LIMIT ?", [countMax]).reversed()
+    }
+
+    public func upload(numbered id: Int64) throws(UploadError) -> UploadSummary? {
+        try uploads("WHERE file.id = ?", [id]).first
+    }
+
+    private func uploads(_ clause: String, _ arguments: [any ColumnValue]) throws(UploadError) -> [UploadSummary] {
         try read("list uploads") { db in
             // Of an upload in parts the ledger keeps the sum; of one in ranges only these.
             try db.rows(
                 """
                 SELECT \(fileColumns), mount, principal, key, dialect, createdAt, expiresAt,
                     partBytes + ifnull((SELECT sum("end" - start) FROM range WHERE range.file = file.id), 0)
-                FROM file JOIN session ON session.id = file.session ORDER BY file.id
-                """
+                FROM file JOIN session ON session.id = file.session \(clause)
+                """,
+                arguments
             ) { row in
                 let file = try StoredFile(row: row)
                 let isFinished = if case .published = file.phase { true } else { false }
