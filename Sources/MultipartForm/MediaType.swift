@@ -36,9 +36,6 @@ extension ArraySlice<UInt8> {
 }
 
 extension [UInt8] {
-    /// The bytes without white space at their ends.
-    func trimmingWhiteSpace() -> ArraySlice<UInt8> { self[...].trimmingWhiteSpace() }
-
     /// A range without the white space at its ends.
     func trimmingWhiteSpace(_ range: Range<Int>) -> Range<Int> {
         var (start, end) = (range.lowerBound, range.upperBound)
