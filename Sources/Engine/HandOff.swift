@@ -188,11 +188,13 @@ extension Engine {
         try ledger.removeDeliveredEvents(before: now() - Self.deliveredSeconds)
     }
 
-    /// Finds out whether files that were announced before a crash have got their names.
+    /// Finds out whether files that were announced before a crash have got their names. One that another process is
+    /// about to give its name to is left to that one.
     func settleAnnouncedFiles() throws(UploadError) {
         for announced in try ledger.announcedFiles() {
             guard let path = RelativePath(parsing: announced.path) else { continue }
             let area = try area(announced.root)
+            if try isInUse(announced.key, in: area) { continue }
             let inode = try staged { () throws(StagingError) in try area.inode(ofPublished: path) }
             try ledger.settleAnnounced(announced.key, isPublished: inode == announced.inode, now: now())
         }

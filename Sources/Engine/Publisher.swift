@@ -100,6 +100,7 @@ extension Engine {
         let key = StagingArea.makeName()
         let inode = try staged { () throws(StagingError) in
             try held.file.link(as: key, in: area)
+            try held.file.markInUse()
             return try held.file.inode()
         }
         do throws(UploadError) {

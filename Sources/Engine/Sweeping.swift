@@ -46,16 +46,14 @@ extension Engine {
 
     /// Whether a request is writing to a file.
     private func isInUse(_ file: StoredFile) throws(UploadError) -> Bool {
-        do {
-            let area = try area(file.root)
-            guard
-                let staging = try staged({ () throws(StagingError) in
-                    try StagingFile.open(file.staging, in: area)
-                })
-            else { return false }
-            return try staged { () throws(StagingError) in try !staging.lockUnused() }
-        } catch .stagingUnavailable {
-            return false
+        do { return try isInUse(file.staging, in: area(file.root)) } catch .stagingUnavailable { return false }
+    }
+
+    /// Whether a request of any process is at work on the staging file of a name.
+    func isInUse(_ name: String, in area: borrowing StagingArea) throws(UploadError) -> Bool {
+        try staged { () throws(StagingError) in
+            guard let staging = try StagingFile.open(name, in: area) else { return false }
+            return try !staging.lockUnused()
         }
     }
 

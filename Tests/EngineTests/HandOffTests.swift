@@ -1,5 +1,6 @@
 import Foundation
 import Ledger
+import Staging
 import Synchronization
 import Testing
 import Uploads
@@ -138,6 +139,25 @@ import Uploads
         _ = try bench.recover()
         #expect(try bench.engine.events().count == (isPublished ? 1 : 0))
         #expect(try (bench.engine.deliverNext() != nil) == isPublished)
+    }
+
+    @Test("a plain file whose process still lives is that one's to tell of")
+    func announcedByAnother() throws {
+        _ = try plainUpload(HandOff())
+        let area = try StagingArea.open(root: bench.root)
+        do {
+            var file = try StagingFile.anonymous(in: area)
+            try file.link(as: "k", in: area)
+            try file.markInUse()
+            try bench.ledger.announce(
+                NewEvent(key: "k", program: "/bin/true", document: "{}", now: bench.engine.now()),
+                of: AnnouncedFile(key: "k", root: bench.root, path: "b", inode: try file.inode())
+            )
+            _ = try bench.recover()
+            #expect(try bench.engine.events().map(\.state) == [.waiting])
+        }
+        _ = try bench.recover()
+        #expect(try bench.engine.events().isEmpty)
     }
 
     @Test("plain files have events and manifests, too, and leave nothing behind")
