@@ -46,7 +46,7 @@ extension SQLiteLedger {
     }
 
     public func hasPartInPlace(_ number: Int, of file: StoredFile) throws(UploadError) -> Bool {
-        try readAtHand("look up part") { db in
+        try lookUp("look up part") { db in
             try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) { _ in
                 true
             } ?? false
@@ -77,7 +77,7 @@ extension SQLiteLedger {
             if let bytesMax = limits.quotaBytesMax {
                 try db.requireRoom(bytesMax, afterPartOf: file.id, now: limits.now)
             }
-            try db.keep(current.session, until: limits.expiresAt)
+            try db.keep(current, until: limits.expiresAt)
             return leftovers.map { [$0] } ?? []
         }
     }

@@ -7,6 +7,9 @@ let fileColumns = """
     file.phase, file.name, file.inode, file.replaces, file.kind, file.stride, file.base
     """
 
+/// How many they are.
+let fileColumnsCount = 15
+
 /// How `FilePhase` is stored.
 enum PhaseCode: Int64 {
     case reserved = 0

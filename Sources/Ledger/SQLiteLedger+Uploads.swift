@@ -47,10 +47,21 @@ extension SQLiteLedger {
         overlapping range: ByteRange,
         now: Int64
     ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)? {
-        try readAtHand("look up file") { db in
-            guard let session = try db.session(key, now: now), let file = try db.file(field, in: session, now: now)
-            else { return nil }
-            return (file, try db.coverage(of: file.id, near: range).overlaps(range))
+        try lookUp("look up file") { db in
+            try db.row(
+                """
+                SELECT \(fileColumns), (
+                    SELECT "end" FROM range WHERE range.file = file.id AND start < ? ORDER BY start DESC LIMIT 1
+                )
+                FROM session JOIN file ON file.session = session.id
+                WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ?
+                AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
+                """,
+                [range.end, key.mount, key.principal, key.id, now, field, now]
+            ) { row in
+                let coveredEnd: Int64? = row[fileColumnsCount]
+                return (try StoredFile(row: row), !range.isEmpty && coveredEnd ?? 0 > range.offset)
+            }
         }
     }
 
@@ -79,7 +90,7 @@ extension SQLiteLedger {
             case .cancelled: throw UploadError.cancelled
             }
             let commit = try db.add(segment, to: current, limits)
-            try db.keep(current.session, until: limits.expiresAt)
+            try db.keep(current, until: limits.expiresAt)
             return commit
         }
     }
@@ -115,7 +126,14 @@ extension SQLiteLedger {
                 leftovers += try db.leftovers(of: old.id)
             }
             let file = try db.place(new, in: session, phase: .open)
-            let open = OpenFile(id: file.id, session: session, phase: .open, total: file.spec.total)
+            let open = OpenFile(
+                id: file.id,
+                session: session,
+                expiresAt: new.expiresAt,
+                phase: .open,
+                total: file.spec.total,
+                prefix: 0
+            )
             return (file, try db.add(segment, to: open, limits), leftovers)
         }
     }
@@ -145,23 +163,45 @@ extension SQLiteLedger {
 struct OpenFile {
     let id: Int64
     let session: Int64
+    let expiresAt: Int64
     let phase: PhaseCode
     let total: Int64
+    let prefix: Int64
 }
 
 extension Database {
     /// The file of a number, as long as it has the same staging file.
     func openFile(_ file: StoredFile) throws -> OpenFile? {
-        try row("SELECT session, phase, total FROM file WHERE id = ? AND staging = ?", [file.id, file.staging]) { row in
-            guard let phase = PhaseCode(rawValue: row[1]) else {
+        try row(
+            """
+            SELECT session, expiresAt, phase, total,
+            (SELECT "end" FROM range WHERE range.file = file.id AND start = 0)
+            FROM file JOIN session ON session.id = file.session WHERE file.id = ? AND staging = ?
+            """,
+            [file.id, file.staging]
+        ) { row in
+            guard let phase = PhaseCode(rawValue: row[2]) else {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(file.id) is in no known phase")
             }
-            return OpenFile(id: file.id, session: row[0], phase: phase, total: row[2])
+            let prefix: Int64? = row[4]
+            return OpenFile(
+                id: file.id,
+                session: row[0],
+                expiresAt: row[1],
+                phase: phase,
+                total: row[3],
+                prefix: prefix ?? 0
+            )
         }
     }
 
-    /// Has a session expire at a time. One that does already is not written.
-    func keep(_ session: Int64, until expiresAt: Int64) throws {
+    /// Has the session of a file expire at a time. One that does already is not written.
+    func keep(_ file: OpenFile, until expiresAt: Int64) throws {
+        if file.expiresAt != expiresAt { try keep(file.session, until: expiresAt) }
+    }
+
+    /// Has a session expire at a time.
+    fileprivate func keep(_ session: Int64, until expiresAt: Int64) throws {
         try run("UPDATE session SET expiresAt = ?1 WHERE id = ?2 AND expiresAt <> ?1", [expiresAt, session])
     }
 
@@ -253,7 +293,8 @@ extension Database {
             )
             unsyncedCount += 1
         }
-        let rangeCount = try range.isEmpty ? nil : merge(range, touching, of: id, segmentCount: unsyncedCount)
+        let union = touching.reduce(range) { $0.union($1.range) }
+        let rangeCount = try range.isEmpty ? nil : put(union, for: touching, of: id, segmentCount: unsyncedCount)
         if let rangeCount, rangeCount > limits.disjointRangesMax {
             throw UploadError.tooManyRanges(max: limits.disjointRangesMax)
         }
@@ -263,7 +304,7 @@ extension Database {
         // The sum is made now and then only: it may be one of many rows.
         let isDue = (rangeCount ?? unsyncedCount) % CommitLimits.unsyncedSegmentsStep == 0
         if isDue { unsyncedCount = try row("SELECT sum(segments) FROM range WHERE file = ?", [id]) { $0[0] } ?? 0 }
-        let prefix = try prefix(of: id)
+        let prefix = union.offset == 0 ? union.end : file.prefix
         return Commit(
             prefix: prefix,
             isWhole: prefix == file.total,
@@ -289,16 +330,15 @@ extension Database {
         ) { CoverageRow(range: try ByteRange(row: $0), segmentCount: $0[2]) }.filter { range.touches($0.range) }
     }
 
-    /// Puts one row in the place of those that a range touches; the first stays where it can, as that writes least.
+    /// Puts one row in the place of those that it unites; the first stays where it can, as that writes least.
     ///
     /// - Returns: how many rows the file has now, if one has been added.
-    private func merge(
-        _ range: ByteRange,
-        _ touching: [CoverageRow],
+    private func put(
+        _ union: ByteRange,
+        for touching: [CoverageRow],
         of file: Int64,
         segmentCount: Int
     ) throws -> Int? {
-        let union = touching.reduce(range) { $0.union($1.range) }
         let stays = touching.first?.range.offset == union.offset
         for row in stays ? touching.dropFirst() : touching[...] {
             try run("DELETE FROM range WHERE file = ? AND start = ?", [file, row.range.offset])

@@ -54,7 +54,13 @@ public struct SQLiteLedger: Ledger {
         do { return try pool.unsafeRead { try $0.read(body) } } catch { throw Self.uploadError(operation, error) }
     }
 
-    /// The same on the connection that writes, which has at hand what it wrote: for what every segment asks.
+    /// One statement, which needs no transaction, on the connection that writes, which has at hand what it wrote: for what
+    /// every segment asks.
+    func lookUp<Value>(_ operation: String, _ body: (Database) throws -> Value) throws(UploadError) -> Value {
+        do { return try pool.writeWithoutTransaction(body) } catch { throw Self.uploadError(operation, error) }
+    }
+
+    /// One transaction on the connection that writes.
     func readAtHand<Value>(_ operation: String, _ body: (Database) throws -> Value) throws(UploadError) -> Value {
         do { return try pool.writeWithoutTransaction { try $0.read(body) } } catch {
             throw Self.uploadError(operation, error)

@@ -11,18 +11,20 @@ final class BenchSite {
 
     /// - Parameters:
     ///   - fermata: the responder's program.
+    ///   - baseline: another build of it.
     ///   - references: where the probes are.
     ///   - parent: where the temporary directory is made.
     ///   - prepare: makes what is to be in the state directory.
     init(
         stacks: [Stack],
         fermata: String,
+        baseline: String? = nil,
         references: String?,
         in parent: String,
         prepare: (String) throws -> Void = { _ in }
     ) throws {
         directory = parent + "/fermata-bench-" + UUID().uuidString.prefix(8)
-        for name in ["files", "state", "nginx/temp"] {
+        for name in ["files", "state", "baseline-state", "nginx/temp"] {
             try FileManager.default.createDirectory(
                 atPath: "\(directory)/\(name)",
                 withIntermediateDirectories: true
@@ -32,7 +34,8 @@ final class BenchSite {
         port = UInt16.random(in: 10_000..<32_000)
         var responders: [Stack.Responder: ServerProcess] = [:]
         for responder in Set(stacks.map(\.responder)) {
-            responders[responder] = try Self.start(responder, fermata, references, directory)
+            let program = responder == .baseline ? baseline : fermata
+            responders[responder] = try Self.start(responder, program, references, directory)
         }
         self.responders = responders
         let configuration = try NginxConfiguration(directory: directory, port: port, stacks: stacks)
@@ -50,7 +53,7 @@ final class BenchSite {
 
     private static func start(
         _ responder: Stack.Responder,
-        _ fermata: String,
+        _ fermata: String?,
         _ references: String?,
         _ directory: String
     ) throws -> ServerProcess? {
@@ -58,11 +61,11 @@ final class BenchSite {
         let files = directory + "/files"
         switch responder {
         case .none: return nil
-        case .fermata:
-            let arguments = [
-                "serve", "--state", directory + "/state", "--allow-root", files, "--listen=unix:\(socket)",
-            ]
-            return try ServerProcess(fermata, arguments, log: directory + "/fermata.log", socket: socket)
+        case .fermata, .baseline:
+            guard let fermata else { throw BenchmarkError("there is no other build") }
+            let state = directory + (responder == .baseline ? "/baseline-state" : "/state")
+            let arguments = ["serve", "--state", state, "--allow-root", files, "--listen=unix:\(socket)"]
+            return try ServerProcess(fermata, arguments, log: socket + ".log", socket: socket)
         case .probe(let program, let arguments):
             guard let references else { throw BenchmarkError("there are no probes") }
             return try ServerProcess(
@@ -129,6 +132,7 @@ extension Stack.Responder {
         switch self {
         case .none: nil
         case .fermata: directory + "/fermata.sock"
+        case .baseline: directory + "/baseline.sock"
         case .probe(let program, let arguments): "\(directory)/\(program)-\(arguments[0]).sock"
         }
     }

@@ -48,6 +48,7 @@ struct NginxConfiguration {
         switch responder {
         case .none: "none"
         case .fermata: "fermata"
+        case .baseline: "baseline"
         case .probe(let program, let arguments): "\(program)-\(arguments[0])"
         }
     }

@@ -20,6 +20,9 @@ struct Servers: ParsableCommand {
     @Option(help: "The responder.")
     var fermata: String
 
+    @Option(help: "Another build of the responder, to compare with.")
+    var baseline: String?
+
     @Option(help: "A directory with the C probes, built; without it only nginx is a reference.")
     var references: String?
 
@@ -35,9 +38,16 @@ struct Servers: ParsableCommand {
 
     func run() throws {
         let pattern = try Regex(stacks)
-        let chosen = Stack.all(hasProbes: references != nil).filter { $0.name.wholeMatch(of: pattern) != nil }
+        let all = Stack.all(hasProbes: references != nil, hasBaseline: baseline != nil)
+        let chosen = all.filter { $0.name.wholeMatch(of: pattern) != nil }
         guard !chosen.isEmpty else { throw ValidationError("no stack has such a name") }
-        let site = try BenchSite(stacks: chosen, fermata: fermata, references: references, in: directory)
+        let site = try BenchSite(
+            stacks: chosen,
+            fermata: fermata,
+            baseline: baseline,
+            references: references,
+            in: directory
+        )
         let content = try Content(in: directory)
         var results = Results()
         for round in 0..<rounds {

@@ -1,8 +1,8 @@
 /// A way to upload: a client's protocol, nginx's settings, and who answers behind it.
 struct Stack: Sendable {
-    let name: String
+    var name: String
     let client: Client
-    let responder: Responder
+    var responder: Responder
     var settings = Settings()
     /// The stacks that its cost is given as a multiple of.
     var references: [String] = []
@@ -12,6 +12,8 @@ struct Stack: Sendable {
         /// Nobody: nginx stores files itself.
         case none
         case fermata
+        /// Another build of Fermata.
+        case baseline
         /// A C probe, with the arguments after its directory.
         case probe(program: String, arguments: [String])
     }
@@ -24,8 +26,23 @@ struct Stack: Sendable {
         var keepsConnections = false
     }
 
-    /// - Parameter hasProbes: whether there are C probes.
-    static func all(hasProbes: Bool) -> [Stack] {
+    /// - Parameters:
+    ///   - hasProbes: whether there are C probes.
+    ///   - hasBaseline: whether there is another build of Fermata; each stack then has a twin with that one.
+    static func all(hasProbes: Bool, hasBaseline: Bool) -> [Stack] {
+        let stacks = all(hasProbes: hasProbes)
+        if !hasBaseline { return stacks }
+        return stacks.flatMap { stack -> [Stack] in
+            guard stack.responder == .fermata else { return [stack] }
+            var (stack, twin) = (stack, stack)
+            twin.name += "-baseline"
+            twin.responder = .baseline
+            stack.references.insert(twin.name, at: 0)
+            return [twin, stack]
+        }
+    }
+
+    private static func all(hasProbes: Bool) -> [Stack] {
         let multipart = "c-multipart"
         let multipartMD5 = "c-multipart-md5"
         let raw = "c-raw"
