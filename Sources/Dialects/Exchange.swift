@@ -15,6 +15,8 @@ public struct RequestHead: Sendable {
     public let query: String
     /// The length of the body in bytes; `nil` when it is not known before its end.
     public let contentLength: Int64?
+    /// The Content-Type field; `nil` when there is none.
+    let contentType: String?
 
     /// The head of a request.
     public init(_ request: HTTPRequest, pathInfo: String, query: String, contentLength: Int64?) {
@@ -22,10 +24,8 @@ public struct RequestHead: Sendable {
         self.pathInfo = pathInfo
         self.query = query
         self.contentLength = contentLength
+        contentType = request.headerFields[.contentType]
     }
-
-    /// The Content-Type field; `nil` when there is none.
-    var contentType: String? { request.headerFields[.contentType] }
 }
 
 /// How the body of a request is to be read.

@@ -50,18 +50,33 @@ package enum JSON {
 
     private static func write(_ text: String, to bytes: inout [UInt8], asHTML: Bool) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): bytes += "\\\"".utf8
-            case UInt8(ascii: "\\"): bytes += "\\\\".utf8
-            case UInt8(ascii: "&") where !asHTML: bytes.append(byte)
-            case 0..<0x20, 0x7F, UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"):
-                let digits = String(byte, radix: 16)
-                bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
-            default: bytes.append(byte)
-            }
+        let start = bytes.count
+        bytes += text.utf8
+        if bytes[start...].contains(where: { isEscaped($0, asHTML: asHTML) }) {
+            let plain = Array(bytes[start...])
+            bytes.removeSubrange(start...)
+            for byte in plain { write(byte, to: &bytes, asHTML: asHTML) }
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func isEscaped(_ byte: UInt8, asHTML: Bool) -> Bool {
+        switch byte {
+        case 0..<0x20, 0x7F, UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "<"), UInt8(ascii: ">"): true
+        case UInt8(ascii: "&"): asHTML
+        default: false
+        }
+    }
+
+    private static func write(_ byte: UInt8, to bytes: inout [UInt8], asHTML: Bool) {
+        switch byte {
+        case UInt8(ascii: "\""): bytes += "\\\"".utf8
+        case UInt8(ascii: "\\"): bytes += "\\\\".utf8
+        case _ where isEscaped(byte, asHTML: asHTML):
+            let digits = String(byte, radix: 16)
+            bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+        default: bytes.append(byte)
+        }
     }
 }
 

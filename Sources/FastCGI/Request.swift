@@ -16,24 +16,47 @@ public import HTTPTypes
 public struct Request: ~Copyable {
     /// How many parameters a request may have.
     public static let parametersMax = 512
+    /// How many it seldom exceeds.
+    private static let usualParameters = 48
     /// How many bytes the parameters of a request may have together.
     public static let parameterBytesMax = 256 << 10
 
-    /// False when the parameters exceed their limits; there are none then.
-    public let areParametersComplete: Bool
+    /// Where libfcgi has the parameters; `nil` when they exceed their limits.
+    private let entries: [Parameter]?
     private let connection: UnsafeMutablePointer<FCGX_Request>
     /// The length of the body (RFC 3875 4.1.2).
     public private(set) var contentLength: ContentLength
     private var received: Int64 = 0
+    /// How many bytes wait in the connection, if it was looked at since the last read.
+    private var queued: Int?
     private var slowWaits = 0
     private var isBodyRead = false
     /// Where libfcgi reads to, if not to its own memory.
     private var lent: BodyBuffer?
     private var ownMemory = unsafe fermata_memory_block()
 
+    /// A parameter as libfcgi has it, `NAME=value`.
+    @safe
+    private struct Parameter {
+        let text: UnsafeMutablePointer<CChar>
+        let nameCount: Int
+
+        var value: UnsafeMutablePointer<CChar> { unsafe text + nameCount + 1 }
+
+        func isNamed(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+            guard nameCount == name.count, let start = name.baseAddress else { return false }
+            return unsafe memcmp(text, start, nameCount) == 0
+        }
+
+        func isNamed(beginningWith prefix: UnsafeBufferPointer<UInt8>) -> Bool {
+            guard nameCount >= prefix.count, let start = prefix.baseAddress else { return false }
+            return unsafe memcmp(text, start, prefix.count) == 0
+        }
+    }
+
     init(_ connection: UnsafeMutablePointer<FCGX_Request>) {
         unsafe self.connection = connection
-        unsafe areParametersComplete = Self.fitLimits(connection.pointee.envp)
+        unsafe entries = Self.entries(connection.pointee.envp)
         contentLength = .unknown
         contentLength = ContentLength(text("CONTENT_LENGTH"))
     }
@@ -50,32 +73,34 @@ public struct Request: ~Copyable {
         unsafe FCGX_Finish_r(connection)
     }
 
-    private static func fitLimits(_ environment: FCGX_ParamArray?) -> Bool {
-        guard var entry = unsafe environment else { return true }
-        var (count, bytes) = (0, 0)
+    private static func entries(_ environment: FCGX_ParamArray?) -> [Parameter]? {
+        guard var entry = unsafe environment else { return [] }
+        var entries: [Parameter] = []
+        entries.reserveCapacity(usualParameters)
+        var bytes = 0
         while let text = unsafe entry.pointee {
-            count += 1
-            bytes += unsafe strlen(text)
-            guard count <= parametersMax, bytes <= parameterBytesMax else { return false }
+            let count = unsafe strlen(text)
+            bytes += count
+            guard entries.count < parametersMax, bytes <= parameterBytesMax else { return nil }
+            if let sign = unsafe memchr(text, CInt(UInt8(ascii: "=")), count) {
+                let nameCount = unsafe UnsafeRawPointer(sign) - UnsafeRawPointer(text)
+                unsafe entries.append(Parameter(text: text, nameCount: nameCount))
+            }
             unsafe entry += 1
         }
-        return true
+        return entries
     }
+
+    /// False when the parameters exceed their limits; there are none then.
+    public var areParametersComplete: Bool { entries != nil }
 
     /// The value of a parameter: the web server's own (`NAME`), or what a header field of the client became
     /// (`HTTP_NAME`). Of one that is given twice the last counts, as where a location adds to what it includes.
     private func text(_ name: String) -> String? {
-        guard areParametersComplete, var entry = unsafe connection.pointee.envp else { return nil }
-        return unsafe name.withCString { name in
-            let count = unsafe strlen(name)
-            var value: UnsafeMutablePointer<CChar>?
-            while let text = unsafe entry.pointee {
-                if unsafe strncmp(text, name, count) == 0, unsafe text[count] == CChar(UInt8(ascii: "=")) {
-                    unsafe value = text + count + 1
-                }
-                unsafe entry += 1
-            }
-            return unsafe value.map { unsafe Self.decode($0) }
+        var name = name
+        return name.withUTF8 { name in
+            guard let parameter = entries?.last(where: { unsafe $0.isNamed(name) }) else { return nil }
+            return unsafe Self.decode(parameter.value)
         }
     }
 
@@ -94,18 +119,18 @@ public struct Request: ~Copyable {
         return text(name)
     }
 
-    /// The web server's own parameters whose names begin in a way, in their order, as `NAME=value`.
-    public func parameters(beginningWith prefix: String) -> [String] {
+    /// Appends the web server's own parameters whose names begin in a way, but for one, in their order: `NAME=value` and a
+    /// NUL, which no value holds.
+    public func appendParameters(beginningWith prefix: String, except name: String, to bytes: inout [UInt8]) {
         precondition(!"HTTP_".hasPrefix(prefix), "a client can set such parameters")
-        guard areParametersComplete, var entry = unsafe connection.pointee.envp else { return [] }
-        return unsafe prefix.withCString { prefix in
-            let count = unsafe strlen(prefix)
-            var parameters: [String] = []
-            while let text = unsafe entry.pointee {
-                if unsafe strncmp(text, prefix, count) == 0 { unsafe parameters.append(Self.decode(text)) }
-                unsafe entry += 1
+        var (prefix, name) = (prefix, name)
+        for entry in entries ?? [] {
+            let isWanted = prefix.withUTF8 { prefix in
+                name.withUTF8 { name in unsafe entry.isNamed(beginningWith: prefix) && !entry.isNamed(name) }
             }
-            return parameters
+            guard isWanted else { continue }
+            let count = unsafe strlen(entry.text) + 1
+            unsafe bytes.append(contentsOf: UnsafeRawBufferPointer(start: entry.text, count: count))
         }
     }
 
@@ -184,7 +209,10 @@ public struct Request: ~Copyable {
         unsafe consume(UnsafeBufferPointer(start: stream.pointee.rdNext, count: count).span)
         unsafe stream.pointee.rdNext += count
         received += Int64(count)
-        return unsafe isEmpty(stream) ? .later : .more
+        guard unsafe isEmpty(stream) else { return .more }
+        let queued = queuedCount
+        self.queued = queued
+        return queued > Self.recordHeaderBytes ? .more : .later
     }
 
     /// Waits for bytes, and has libfcgi read them to a buffer when they are many.
@@ -192,7 +220,8 @@ public struct Request: ~Copyable {
     /// A client that lets wait long has its buffer taken away, and, at the 1st, 2nd, 4th, 8th ... time, the stack that it
     /// does not use, as what a slow client begins with goes deeper than what follows.
     private mutating func awaitBytes(_ stream: UnsafeMutablePointer<FCGX_Stream>, _ buffers: BodyBufferPool) {
-        var queued = queuedCount
+        var queued = queued ?? queuedCount
+        self.queued = nil
         let isMarked = slowWaits & (slowWaits - 1) == 0
         if queued == 0, lent != nil || isMarked {
             var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
@@ -244,15 +273,22 @@ public struct Request: ~Copyable {
 
     // MARK: The answer
 
+    /// The size that the head of an answer seldom exceeds, in bytes.
+    private static let usualHeadBytes = 512
+
     /// Answers the request, and ends it.
     ///
     /// - Returns: false when the client or the web server is gone.
     @discardableResult
     public consuming func send(_ status: HTTPResponse.Status, _ fields: HTTPFields, body: [UInt8]) -> Bool {
-        var head = "Status: \(status.code) \(status.reasonPhrase)\r\n"
-        for field in fields { head += "\(field.name.rawName): \(field.value)\r\n" }
-        head += "Content-Length: \(body.count)\r\n\r\n"
-        let bytes = Array(head.utf8) + body
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.usualHeadBytes + body.count)
+        for part in ["Status: ", String(status.code), " ", status.reasonPhrase, "\r\n"] { bytes += part.utf8 }
+        for field in fields {
+            for part in [field.name.rawName, ": ", field.value, "\r\n"] { bytes += part.utf8 }
+        }
+        for part in ["Content-Length: ", String(body.count), "\r\n\r\n"] { bytes += part.utf8 }
+        bytes += body
         return unsafe bytes.withUnsafeBytes { buffer in
             unsafe buffer.withMemoryRebound(to: CChar.self) { characters in
                 // Closed by hand, as that tells whether it went well; the answer and its end go in one write.

@@ -12,7 +12,8 @@ public struct MediaType: Hashable, Sendable {
 
     /// The media type of a Content-Type field; its parameters are ignored.
     public init(parsing text: String) {
-        essence = text.prefix { $0 != ";" }.lowercased().trimmingWhiteSpace()
+        let bytes = text.utf8.prefix { $0 != UInt8(ascii: ";") }.map(\.lowercase)
+        essence = String(decoding: bytes[...].trimmingWhiteSpace(), as: UTF8.self)
     }
 }
 

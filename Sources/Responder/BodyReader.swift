@@ -9,11 +9,16 @@ import Uploads
 /// Every body is read to its end, up to a limit, whatever becomes of it: several clients can not see an answer that comes
 /// while they are sending (dialects.md 0.10).
 struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
+    /// After how many bytes others have their turn at the files, though more are there.
+    private static var turnBytesMax: Int { 1 << 20 }
+
     private var source: Source
     private let drainBytesMax: Int64
     /// Says, of how many bytes a read brought, how long the next one is to wait.
     var pace: ((Int) -> Duration)?
     private var delay = Duration.zero
+    /// How many bytes have been read in this turn at the files.
+    private var turnBytes = 0
     /// How many bytes have been read.
     private(set) var count: Int64 = 0
 
@@ -36,8 +41,12 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
         }
         count += Int64(blockCount)
         delay = pace?(blockCount) ?? .zero
-        // While it waits here, others may go at the files.
-        return progress == .more && delay > .zero ? .later : progress
+        turnBytes += blockCount
+        guard progress == .more, delay == .zero, turnBytes < Self.turnBytesMax else {
+            turnBytes = 0
+            return progress == .more ? .later : progress
+        }
+        return .more
     }
 
     /// Reads a multipart form, part by part.

@@ -11,13 +11,28 @@ final class MountCache: Sendable {
     /// For how long a mount is kept.
     private static let lifetime = Duration.seconds(1)
 
+    /// What a location says, but for who is uploading.
+    private struct Key: Hashable {
+        private var bytes: [UInt8] = []
+
+        init(_ request: borrowing Request) {
+            bytes.reserveCapacity(256)
+            request.appendParameters(beginningWith: "FERMATA_", except: "FERMATA_PRINCIPAL", to: &bytes)
+            bytes += (request.parameter("SCRIPT_NAME") ?? "").utf8
+        }
+
+        func hash(into hasher: inout Hasher) {
+            unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        }
+    }
+
     private struct Entry {
         let parameters: MountParameters
         let end: ContinuousClock.Instant
     }
 
     private let settings: ResponderSettings
-    private let entries = Locked<[[String]: Entry]>([:])
+    private let entries = Locked<[Key: Entry]>([:])
 
     init(_ settings: ResponderSettings) { self.settings = settings }
 
@@ -26,8 +41,7 @@ final class MountCache: Sendable {
         of request: borrowing Request,
         at now: ContinuousClock.Instant
     ) throws(MountError) -> MountParameters {
-        var key = request.parameters(beginningWith: "FERMATA_").filter { !$0.hasPrefix("FERMATA_PRINCIPAL=") }
-        key.append(request.parameter("SCRIPT_NAME") ?? "")
+        let key = Key(request)
         let known = entries.withLock { $0[key] }
         if let known, now < known.end { return known.parameters.of(request) }
         let parameters = try MountParameters({ request.parameter($0) }, settings)

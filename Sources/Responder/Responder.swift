@@ -13,8 +13,8 @@ public struct Responder: Sendable {
     private let handler: Handler
     private let mounts: MountCache
     private let logger: Logger
+    private let accessLog: AccessLog
     private let buffers = BodyBufferPool()
-
     private let meters: Meters
     private let statusPages: StatusPages
 
@@ -23,18 +23,22 @@ public struct Responder: Sendable {
     /// - Parameters:
     ///   - signingKey: signs the URLs that authorise themselves.
     ///   - meters: counts requests, by the protocols of `Dialect.allCases`.
+    ///   - logger: is told of mounts that can not be served.
+    ///   - accessLog: is told of every other request.
     public init(
         _ engine: Engine,
         settings: ResponderSettings,
         signingKey: SigningKey,
         meters: Meters,
-        logger: Logger
+        logger: Logger,
+        accessLog: AccessLog
     ) {
         self.meters = meters
         statusPages = StatusPages(engine: engine, meters: meters, defaultRoot: settings.defaultRoot)
         handler = Handler(engine, signingKey: signingKey)
         mounts = MountCache(settings)
         self.logger = logger
+        self.accessLog = accessLog
     }
 
     /// Sees one request through.
@@ -65,7 +69,14 @@ public struct Responder: Sendable {
         // Before the client hears of it, so that what it knows of is counted.
         self.count(parameters.dialect, answer, bytes: count, since: start)
         let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)
-        log(parameters, head, answer, bytes: count, isHeard: isHeard, since: start)
+        accessLog.record(
+            head,
+            on: parameters,
+            answer,
+            bytes: count,
+            microseconds: Self.microseconds(since: start),
+            isHeard: isHeard
+        )
     }
 
     /// Answers who looks after the service.
@@ -107,34 +118,17 @@ public struct Responder: Sendable {
         )
     }
 
-    // MARK: The log and the counters
-
     private func count(_ dialect: Dialect, _ answer: Answer, bytes: Int64, since start: ContinuousClock.Instant) {
         guard let number = Dialect.allCases.firstIndex(of: dialect) else { return }
-        let microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
-        meters.countRequest(protocol: number, status: answer.status.code, bytes: bytes, microseconds: microseconds)
+        meters.countRequest(
+            protocol: number,
+            status: answer.status.code,
+            bytes: bytes,
+            microseconds: Self.microseconds(since: start)
+        )
     }
 
-    private func log(
-        _ parameters: MountParameters,
-        _ head: RequestHead,
-        _ answer: Answer,
-        bytes: Int64,
-        isHeard: Bool,
-        since start: ContinuousClock.Instant
-    ) {
-        let microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
-        var metadata: Logger.Metadata = [
-            "mount": .string(parameters.mount.name), "dialect": .string(parameters.dialect.rawValue),
-            "method": .string(head.request.method.rawValue), "status": .string(String(answer.status.code)),
-            "code": .string(String(answer.code)), "bytes": .string(String(bytes)),
-            "us": .string(String(microseconds)), "heard": isHeard ? "true" : "false",
-        ]
-        if let failure = answer.failure {
-            metadata["failure"] = "\(failure)"
-            logger.error("request", metadata: metadata)
-        } else {
-            logger.info("request", metadata: metadata)
-        }
+    private static func microseconds(since start: ContinuousClock.Instant) -> Int {
+        Int((ContinuousClock.now - start) / .microseconds(1))
     }
 }

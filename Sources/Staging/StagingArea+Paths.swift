@@ -95,7 +95,8 @@ extension StagingArea {
     private func folderIfThere(_ path: RelativePath) throws(StagingError) -> Folder? {
         do {
             let text = path.components.isEmpty ? "." : path.text
-            return Folder(descriptor: try openDirectory(beneath: root, text))
+            let root = try root()
+            return Folder(descriptor: try openDirectory(beneath: root.descriptor, text))
         } catch .noSuchFileOrDirectory {
             return nil
         } catch {

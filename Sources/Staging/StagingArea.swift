@@ -8,38 +8,36 @@ import Uploads
 /// 2. The root is never created.
 /// 3. Names in the folder are random, never the client's.
 public struct StagingArea: ~Copyable {
-    let root: CInt
     let folder: CInt
 
-    private init(root: CInt, folder: CInt) {
-        self.root = root
+    private init(folder: CInt) {
         self.folder = folder
     }
 
     deinit {
         close(folder)
-        close(root)
     }
 
     /// Opens the staging area of a root, making its folder when it is not there yet.
     public static func open(root path: String) throws(StagingError) -> StagingArea {
-        let root = try Errno.wrap("open root") { () throws(Errno) in try openDirectory(path) }
+        let name = RelativePath.stagingFolderName
         do {
-            return StagingArea(root: root, folder: try openFolder(in: root))
+            return StagingArea(folder: try openDirectory("\(path)/\(name)", in: AT_FDCWD))
+        } catch .noSuchFileOrDirectory {
+            let root = Folder(descriptor: try Errno.wrap("open root") { () throws(Errno) in try openDirectory(path) })
+            do {
+                do { try makeDirectory(name, in: root.descriptor, mode: 0o700) } catch .fileExists {}
+                return StagingArea(folder: try openDirectory(name, in: root.descriptor))
+            } catch {
+                throw .system(operation: "open staging folder", errno: error)
+            }
         } catch {
-            close(root)
             throw .system(operation: "open staging folder", errno: error)
         }
     }
 
-    private static func openFolder(in root: CInt) throws(Errno) -> CInt {
-        do {
-            return try openDirectory(RelativePath.stagingFolderName, in: root)
-        } catch .noSuchFileOrDirectory {
-            do { try makeDirectory(RelativePath.stagingFolderName, in: root, mode: 0o700) } catch .fileExists {}
-            return try openDirectory(RelativePath.stagingFolderName, in: root)
-        }
-    }
+    /// Opens the root.
+    func root() throws(Errno) -> Folder { Folder(descriptor: try openDirectory("..", in: folder)) }
 
     /// A new random name for a staging file.
     public static func makeName() -> String {

@@ -76,7 +76,7 @@ struct Serve: ParsableCommand {
     }
 
     func run() throws {
-        ThreadCaches.disable()
+        ThreadCaches.limit()
         Signals.blockTermination()
         let logger = Logger(label: "fermata") { _ in LogfmtHandler(level: logLevel) }
         let state = stateDirectory.state
@@ -116,7 +116,14 @@ struct Serve: ParsableCommand {
                 metadata: ["workers": "\(workers)", "enough_for": "\(requestsMax)"]
             )
         }
-        let responder = Responder(engine, settings: settings, signingKey: signingKey, meters: meters, logger: logger)
+        let responder = Responder(
+            engine,
+            settings: settings,
+            signingKey: signingKey,
+            meters: meters,
+            logger: logger,
+            accessLog: AccessLog(level: logLevel)
+        )
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)
         let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }

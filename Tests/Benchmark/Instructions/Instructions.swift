@@ -95,7 +95,7 @@ private final class Callgrind {
             // Dictionaries have the same order each time.
             "SWIFT_DETERMINISTIC_HASHING": "1",
             // With this, which Fermata wants, it does not start itself anew.
-            "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+            "GLIBC_TUNABLES": "glibc.malloc.tcache_count=4:glibc.malloc.tcache_max=256",
         ]) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
