@@ -15,7 +15,7 @@ public final class WorkerPool: Sendable {
     /// The most workers of one process.
     public static let workersMax = 16_384
     /// How many workers wait for a connection, at least before the limit is reached.
-    private static let spareMin = 4
+    private static let spareMin = 1
     /// How many workers may wait for a connection.
     private static let spareMax = 32
     /// The stack of a worker in bytes; only what is used of it takes memory.
