@@ -121,6 +121,11 @@ let package = Package(
         .testTarget(name: "DoctorTests", dependencies: ["Doctor"], swiftSettings: strict),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
         .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
+        .testTarget(
+            name: "ResponderTests",
+            dependencies: ["Responder", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),
         .testTarget(
             name: "DialectsTests",

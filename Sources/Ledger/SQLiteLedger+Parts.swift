@@ -27,10 +27,12 @@ extension SQLiteLedger {
 
     public func upload(_ key: FileKey, now: Int64) throws(UploadError) -> StoredUpload? {
         try readAtHand("look up upload") { db in
-            guard let session = try db.session(key.session, now: now),
-                let file = try db.file(key.field, in: session, now: now)
-            else { return nil }
-            return StoredUpload(file: file, commit: try db.progress(of: file), parts: try db.parts(of: file))
+            let found = try db.row(
+                "SELECT \(fileColumns), \(prefixColumn) FROM \(fileOfKey)",
+                [key.session.mount, key.session.principal, key.session.id, now, key.field, now]
+            ) { try StoredFile.withProgress(row: $0) }
+            guard let (file, commit) = found else { return nil }
+            return StoredUpload(file: file, commit: commit, parts: try db.parts(of: file))
         }
     }
 

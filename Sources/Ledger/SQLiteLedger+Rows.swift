@@ -10,6 +10,15 @@ let fileColumns = """
 /// How many they are.
 let fileColumnsCount = 15
 
+/// The contiguous prefix of a file in bytes.
+let prefixColumn = #"ifnull((SELECT "end" FROM range WHERE range.file = file.id AND start = 0), 0)"#
+
+/// Where the file of a key is: its mount, principal and session, the time, its field and the time once more.
+let fileOfKey = """
+    session JOIN file ON file.session = session.id WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ? \
+    AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
+    """
+
 /// How `FilePhase` is stored.
 enum PhaseCode: Int64 {
     case reserved = 0
@@ -82,6 +91,15 @@ extension StoredFile {
     }
 }
 
+extension StoredFile {
+    /// A file and how far it is, from its columns and that of its prefix.
+    static func withProgress(row: Columns) throws -> (file: StoredFile, commit: Commit) {
+        let file = try StoredFile(row: row)
+        let prefix: Int64 = row[fileColumnsCount]
+        return (file, Commit(prefix: prefix, isWhole: file.phase != .reserved && prefix == file.spec.total))
+    }
+}
+
 extension ByteRange {
     /// A range from the first two columns.
     init(row: Columns) throws {
@@ -125,12 +143,6 @@ extension Database {
     /// The contiguous prefix of a file in bytes.
     func prefix(of file: Int64) throws -> Int64 {
         try row("SELECT \"end\" FROM range WHERE file = ? AND start = 0", [file]) { $0[0] } ?? 0
-    }
-
-    /// How far a file is.
-    func progress(of file: StoredFile) throws -> Commit {
-        let prefix = try prefix(of: file.id)
-        return Commit(prefix: prefix, isWhole: file.phase != .reserved && prefix == file.spec.total)
     }
 
     /// The committed parts of a file, ascending.

@@ -52,10 +52,7 @@ extension SQLiteLedger {
                 """
                 SELECT \(fileColumns), (
                     SELECT "end" FROM range WHERE range.file = file.id AND start < ? ORDER BY start DESC LIMIT 1
-                )
-                FROM session JOIN file ON file.session = session.id
-                WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ?
-                AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
+                ) FROM \(fileOfKey)
                 """,
                 [range.end, key.mount, key.principal, key.id, now, field, now]
             ) { row in
@@ -139,9 +136,11 @@ extension SQLiteLedger {
     }
 
     public func current(_ file: StoredFile) throws(UploadError) -> (file: StoredFile, commit: Commit)? {
-        try read("look up file") { db in
-            guard let file = try db.current(file) else { return nil }
-            return (file, try db.progress(of: file))
+        try lookUp("look up file") { db in
+            try db.row(
+                "SELECT \(fileColumns), \(prefixColumn) FROM file WHERE id = ? AND staging = ?",
+                [file.id, file.staging]
+            ) { try StoredFile.withProgress(row: $0) }
         }
     }
 
@@ -174,8 +173,7 @@ extension Database {
     func openFile(_ file: StoredFile) throws -> OpenFile? {
         try row(
             """
-            SELECT session, expiresAt, phase, total,
-            (SELECT "end" FROM range WHERE range.file = file.id AND start = 0)
+            SELECT session, expiresAt, phase, total, \(prefixColumn)
             FROM file JOIN session ON session.id = file.session WHERE file.id = ? AND staging = ?
             """,
             [file.id, file.staging]
@@ -183,14 +181,13 @@ extension Database {
             guard let phase = PhaseCode(rawValue: row[2]) else {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(file.id) is in no known phase")
             }
-            let prefix: Int64? = row[4]
             return OpenFile(
                 id: file.id,
                 session: row[0],
                 expiresAt: row[1],
                 phase: phase,
                 total: row[3],
-                prefix: prefix ?? 0
+                prefix: row[4]
             )
         }
     }

@@ -6,7 +6,8 @@ struct LogLine {
     /// The length that a line seldom exceeds, in bytes.
     private static let usualBytes = 256
 
-    private var bytes: [UInt8] = []
+    /// The line without its end.
+    private(set) var bytes: [UInt8] = []
 
     init(_ level: Logger.Level, _ message: String) {
         bytes.reserveCapacity(Self.usualBytes)
@@ -90,6 +91,9 @@ struct LogLine {
 extension UInt8 {
     /// Whether a byte means nothing in logfmt.
     fileprivate var isPlain: Bool {
-        self > 0x20 && self != UInt8(ascii: "\"") && self != UInt8(ascii: "=") && self != UInt8(ascii: "\\")
+        switch self {
+        case 0...0x20, 0x7F, UInt8(ascii: "\""), UInt8(ascii: "="), UInt8(ascii: "\\"): false
+        default: true
+        }
     }
 }

@@ -75,7 +75,7 @@ struct Stack: Sendable {
             ),
             Stack(name: "fileid", client: .fileid, responder: .fermata, references: [multipart, multipartMD5]),
             Stack(name: "parts", client: .parts, responder: .fermata, references: [multipart, multipartMD5]),
-            Stack(name: "offset", client: .offset, responder: .fermata, references: [multipart]),
+            Stack(name: "offset", client: .offset, responder: .fermata, references: [raw, multipart]),
             Stack(name: "signed", client: .signed, responder: .fermata, references: [raw, rawMD5]),
         ]
         stacks += [16, 64, 256, 1024].map { kibibytes in
