@@ -22,6 +22,8 @@ struct Growth: ParsableCommand {
     private static let sessionCount = 100_000
 
     func run() throws {
+        let memory = HeldMemory()
+        defer { withExtendedLifetime(memory) {} }
         let content = try Content(in: directory)
         let segments = try [
             course("in order, 2 GB", .segments(count: 20_000), content),

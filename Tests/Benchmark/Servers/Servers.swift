@@ -41,6 +41,8 @@ struct Servers: ParsableCommand {
         let all = Stack.all(hasProbes: references != nil, hasBaseline: baseline != nil)
         let chosen = all.filter { $0.name.wholeMatch(of: pattern) != nil }
         guard !chosen.isEmpty else { throw ValidationError("no stack has such a name") }
+        let memory = HeldMemory()
+        defer { withExtendedLifetime(memory) {} }
         let site = try BenchSite(
             stacks: chosen,
             fermata: fermata,
