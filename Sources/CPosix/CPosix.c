@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +45,14 @@ int cposix_open_beneath(int directory, const char *path, int flags) {
 
 int cposix_allocate(int file, int64_t offset, int64_t count) {
     return fallocate(file, 0, offset, count);
+}
+
+int64_t cposix_tmpfs_space(int file) {
+    struct statfs status;
+    if (fstatfs(file, &status) != 0 || status.f_type != TMPFS_MAGIC) {
+        return -1;
+    }
+    return status.f_blocks == 0 ? INT64_MAX : (int64_t)status.f_bavail * status.f_bsize;
 }
 
 ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count) {

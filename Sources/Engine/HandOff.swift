@@ -173,12 +173,8 @@ extension Engine {
     /// All events that are kept, oldest first.
     public func events() throws(UploadError) -> [Event] { try ledger.events() }
 
-    /// Has an event told again, at once; false when there is none of this number.
-    public func replay(_ id: Int64) throws(UploadError) -> Bool {
-        guard let event = try ledger.events().first(where: { $0.id == id }) else { return false }
-        try ledger.settle(event, as: .due(at: now()), failure: event.failure)
-        return true
-    }
+    /// Has an event told again, at once; false when there is none of this number, or its file has no name yet.
+    public func replay(_ id: Int64) throws(UploadError) -> Bool { try ledger.makeEventDue(id, at: now()) }
 
     /// Forgets an event; false when there is none of this number.
     public func drop(_ id: Int64) throws(UploadError) -> Bool { try ledger.removeEvent(id) }

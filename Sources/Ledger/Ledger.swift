@@ -193,6 +193,10 @@ public protocol Ledger: Sendable {
     /// All events, oldest first.
     func events() throws(UploadError) -> [Event]
 
+    /// Has an event delivered, or delivered again, from a time on; false when there is none of this number, or its file has
+    /// no name yet.
+    func makeEventDue(_ id: Int64, at time: Int64) throws(UploadError) -> Bool
+
     /// Removes an event; false when there is none of this number.
     func removeEvent(_ id: Int64) throws(UploadError) -> Bool
 

@@ -124,6 +124,16 @@ extension SQLiteLedger {
         }
     }
 
+    public func makeEventDue(_ id: Int64, at time: Int64) throws(UploadError) -> Bool {
+        try write("make event due", durable: true) { db in
+            try db.run(
+                "UPDATE event SET state = ?, at = ? WHERE id = ? AND state <> ?",
+                [StateCode.due.rawValue, time, id, StateCode.waiting.rawValue]
+            )
+            return db.changesCount == 1
+        }
+    }
+
     public func removeEvent(_ id: Int64) throws(UploadError) -> Bool {
         try write("remove event", durable: true) { db in
             try db.run("DELETE FROM event WHERE id = ?", [id])

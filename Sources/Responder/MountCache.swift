@@ -13,10 +13,13 @@ final class MountCache: Sendable {
 
     /// What a location says, but for who is uploading.
     private struct Key: Hashable {
+        /// The size that it seldom exceeds, in bytes.
+        private static let usualBytes = 512
+
         private var bytes: [UInt8] = []
 
         init(_ request: borrowing Request) {
-            bytes.reserveCapacity(256)
+            bytes.reserveCapacity(Self.usualBytes)
             request.appendParameters(beginningWith: "FERMATA_", except: "FERMATA_PRINCIPAL", to: &bytes)
             bytes += (request.parameter("SCRIPT_NAME") ?? "").utf8
         }

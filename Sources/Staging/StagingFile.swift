@@ -79,12 +79,16 @@ public struct StagingFile: ~Copyable {
     }
 
     /// Gives the file its size, and the space for it up to `preallocatedBytesMax`.
+    ///
+    /// A tmpfs is only asked whether it has the space: there it is memory, which would be taken for bytes that may never
+    /// come, and it takes as long to reserve as to write.
     public func reserve(total: Int64) throws(StagingError) {
         let file = file
         guard total > 0 else { return }
         if total <= Self.preallocatedBytesMax {
-            do {
-                return try allocate(file, count: total)
+            do throws(Errno) {
+                guard let memory = tmpfsSpace(of: file) else { return try allocate(file, count: total) }
+                if memory < total { throw .noSpace }
             } catch .notSupported {
                 // Without fallocate(2) the file is sparse, and a full disk shows at the write.
             } catch {

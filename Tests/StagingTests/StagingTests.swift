@@ -323,6 +323,21 @@ final class TemporaryRoot {
         #expect(status.st_blocks == 0)
     }
 
+    @Test("on a tmpfs no memory is taken for bytes that may never come")
+    func reserveMemory() throws {
+        let folder = "/dev/shm/fermata-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let area = try StagingArea.open(root: folder)
+        var file = try StagingFile.anonymous(in: area)
+        try file.reserve(total: 1 << 20)
+        try file.link(as: "s", in: area)
+        var status = stat()
+        #expect(lstat(folder + "/.fermata/s", &status) == 0)
+        #expect(status.st_size == 1 << 20)
+        #expect(status.st_blocks == 0)
+    }
+
     @Test("only names that have rested are listed")
     func names() throws {
         let area = try StagingArea.open(root: root.path)

@@ -43,7 +43,7 @@ struct Events: ParsableCommand {
 
         func run() throws {
             guard try stateDirectory.openExistingEngine().replay(id) else {
-                throw CommandFailure("there is no event \(id)")
+                throw CommandFailure("there is no event \(id), or its file has no name yet")
             }
         }
     }
