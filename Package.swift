@@ -138,7 +138,7 @@ let package = Package(
         .testTarget(
             name: "FastCGITests",
             dependencies: [
-                "FastCGI", "CFastCGI",
+                "FastCGI", "CFastCGI", "Threading",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict
@@ -158,7 +158,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Engine", "Digests", "Ledger", "Staging", "Uploads",
+                "Engine", "Digests", "Ledger", "Staging", "Threading", "Uploads",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict
@@ -174,7 +174,7 @@ let package = Package(
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Digests", "Dialects", "Engine", "Ledger", "MultipartForm", "Responder", "Uploads",
+                "Digests", "Dialects", "Engine", "Ledger", "MultipartForm", "Responder", "Threading", "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             path: "Tests/Fuzzing",

@@ -1,8 +1,8 @@
 import Foundation
 import Ledger
 import Staging
-import Synchronization
 import Testing
+import Threading
 import Uploads
 
 @testable import Engine
@@ -15,7 +15,7 @@ final class Bench: Sendable {
     let clock: Clock
 
     final class Clock: Sendable {
-        let seconds = Mutex<Int64>(1_000_000)
+        let seconds = Locked<Int64>(1_000_000)
     }
 
     init() throws {

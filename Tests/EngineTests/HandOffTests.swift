@@ -1,8 +1,8 @@
 import Foundation
 import Ledger
 import Staging
-import Synchronization
 import Testing
+import Threading
 import Uploads
 
 @testable import Engine

@@ -1,8 +1,8 @@
 import Digests
 import Foundation
 import Ledger
-import Synchronization
 import Testing
+import Threading
 import Uploads
 
 @testable import Engine
@@ -349,7 +349,7 @@ private struct Upload {
             try upload.send(1, needsNewFile ? "short" : kilo)
             try upload.send(2, kilo, hint: 1000)
             let list = [(1, needsNewFile ? "short" : kilo), (2, kilo)]
-            let files = Mutex<[PublishedFile]>([])
+            let files = Locked<[PublishedFile]>([])
             DispatchQueue.concurrentPerform(iterations: 3) { _ in
                 do {
                     let file = try upload.complete(list)

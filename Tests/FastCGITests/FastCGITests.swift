@@ -1,7 +1,7 @@
 import Foundation
 import HTTPTypes
-import Synchronization
 import Testing
+import Threading
 
 @testable import FastCGI
 
@@ -24,8 +24,8 @@ final class Server: Sendable {
     static let shared = Result { try Server() }
 
     let path: String
-    let seen = Mutex<[String: Seen]>([:])
-    private let pool = Mutex<WorkerPool?>(nil)
+    let seen = Locked<[String: Seen]>([:])
+    private let pool = Locked<WorkerPool?>(nil)
 
     private init() throws {
         path = "/tmp/fermata-fastcgi-\(getpid()).sock"

@@ -5,7 +5,7 @@ import Foundation
 import HTTPTypes
 import Ledger
 import Responder
-import Synchronization
+import Threading
 import Uploads
 
 /// Handles the requests of conversations over a ledger and a root in memory, on the calling thread.
@@ -22,9 +22,9 @@ final class Requests: Sendable {
 
     /// A clock that is set.
     private final class Clock: Sendable {
-        private let time: Mutex<Int64>
+        private let time: Locked<Int64>
 
-        init(_ time: Int64) { self.time = Mutex(time) }
+        init(_ time: Int64) { self.time = Locked(time) }
 
         var now: Int64 { time.withLock { $0 } }
 
