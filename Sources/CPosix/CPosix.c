@@ -47,12 +47,9 @@ int cposix_allocate(int file, int64_t offset, int64_t count) {
     return fallocate(file, 0, offset, count);
 }
 
-int64_t cposix_tmpfs_space(int file) {
+bool cposix_is_on_tmpfs(int file) {
     struct statfs status;
-    if (fstatfs(file, &status) != 0 || status.f_type != TMPFS_MAGIC) {
-        return -1;
-    }
-    return status.f_blocks == 0 ? INT64_MAX : (int64_t)status.f_bavail * status.f_bsize;
+    return fstatfs(file, &status) == 0 && status.f_type == TMPFS_MAGIC;
 }
 
 ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count) {

@@ -50,12 +50,10 @@ package enum JSON {
 
     private static func write(_ text: String, to bytes: inout [UInt8], asHTML: Bool) {
         bytes.append(UInt8(ascii: "\""))
-        let start = bytes.count
-        bytes += text.utf8
-        if bytes[start...].contains(where: { isEscaped($0, asHTML: asHTML) }) {
-            let plain = Array(bytes[start...])
-            bytes.removeSubrange(start...)
-            for byte in plain { write(byte, to: &bytes, asHTML: asHTML) }
+        if text.utf8.contains(where: { isEscaped($0, asHTML: asHTML) }) {
+            for byte in text.utf8 { write(byte, to: &bytes, asHTML: asHTML) }
+        } else {
+            bytes += text.utf8
         }
         bytes.append(UInt8(ascii: "\""))
     }

@@ -109,9 +109,10 @@ extension Engine {
                 try held.file.seal()
                 try sync(held.file)
             }
+            var document: [UInt8] = []
             let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
+                document = try self.document(of: spec, account, key: key, root: root, name: path.text)
                 if let hook = handOff.hook {
-                    let document = try document(of: spec, account, key: key, root: root, name: path.text)
                     let event = event(for: hook, document, key: key)
                     try ledger.announce(event, of: AnnouncedFile(key: key, root: root, path: path.text, inode: inode))
                 }
@@ -124,10 +125,7 @@ extension Engine {
                 return hasName
             }
             try staged { () throws(StagingError) in try area.syncFolder(of: path) }
-            if handOff.hasManifest {
-                let document = try document(of: spec, account, key: key, root: root, name: path.text)
-                try publishManifest(document, root: root, name: path.text)
-            }
+            if handOff.hasManifest { try publishManifest(document, root: root, name: path.text) }
             if handOff.hook != nil { try ledger.settleAnnounced(key, isPublished: true, now: now()) }
             return PublishedFile(spec: spec, path: path.text)
         } catch {

@@ -89,9 +89,7 @@ extension StoredFile {
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) is in no known phase")
         }
     }
-}
 
-extension StoredFile {
     /// A file and how far it is, from its columns and that of its prefix.
     static func withProgress(row: Columns) throws -> (file: StoredFile, commit: Commit) {
         let file = try StoredFile(row: row)
@@ -140,11 +138,6 @@ extension Database {
         )
     }
 
-    /// The contiguous prefix of a file in bytes.
-    func prefix(of file: Int64) throws -> Int64 {
-        try row("SELECT \"end\" FROM range WHERE file = ? AND start = 0", [file]) { $0[0] } ?? 0
-    }
-
     /// The committed parts of a file, ascending.
     func parts(of file: StoredFile) throws -> [StoredPart] {
         guard file.kind != .ranges else { return [] }
@@ -177,7 +170,7 @@ extension Database {
     }
 
     /// The ranges of a table that overlap or touch `range`.
-    func coverage(_ table: CoverageTable = .range, of file: Int64, near range: ByteRange) throws -> Coverage {
+    func coverage(_ table: CoverageTable, of file: Int64, near range: ByteRange) throws -> Coverage {
         let rows = try rows(
             """
             SELECT start, "end" FROM \(table.rawValue) WHERE file = ?1 AND start <= ?3

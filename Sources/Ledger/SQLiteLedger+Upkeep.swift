@@ -60,8 +60,8 @@ extension SQLiteLedger {
         try read("find unpublished files") { db in
             try db.rows(
                 """
-                SELECT \(fileColumns) FROM file WHERE phase = ? OR (phase = ? AND kind = 0 AND total =
-                    ifnull((SELECT "end" FROM range WHERE file = file.id AND start = 0), 0))
+                SELECT \(fileColumns) FROM file
+                WHERE phase = ? OR (phase = ? AND kind = 0 AND total = \(prefixColumn))
                 """,
                 [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue],
                 StoredFile.init(row:)

@@ -9,12 +9,12 @@ extension SQLiteLedger {
             guard let session = try db.session(key, now: now) else { return nil }
             let files = try db.rows(
                 """
-                SELECT \(fileColumns) FROM file WHERE session = ? AND phase > 0
+                SELECT \(fileColumns), \(prefixColumn) FROM file WHERE session = ? AND phase > 0
                 AND (tombstoneUntil IS NULL OR tombstoneUntil > ?) ORDER BY id
                 """,
                 [session, now],
-                StoredFile.init(row:)
-            ).map { file in
+                StoredFile.withProgress(row:)
+            ).map { file, commit in
                 let parts = try db.parts(of: file).map(\.part)
                 switch file.phase {
                 case .published(let path):
@@ -31,7 +31,7 @@ extension SQLiteLedger {
                 case .reserved, .open, .publishing:
                     return FileProgress(
                         spec: file.spec,
-                        prefix: try db.prefix(of: file.id),
+                        prefix: commit.prefix,
                         parts: parts,
                         kind: file.kind
                     )

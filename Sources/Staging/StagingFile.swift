@@ -87,8 +87,9 @@ public struct StagingFile: ~Copyable {
         guard total > 0 else { return }
         if total <= Self.preallocatedBytesMax {
             do throws(Errno) {
-                guard let memory = tmpfsSpace(of: file) else { return try allocate(file, count: total) }
-                if memory < total { throw .noSpace }
+                guard isOnTmpfs(file) else { return try allocate(file, count: total) }
+                // One without a limit has no size.
+                if let space = DiskSpace(of: file), space.total > 0, space.available < total { throw .noSpace }
             } catch .notSupported {
                 // Without fallocate(2) the file is sparse, and a full disk shows at the write.
             } catch {

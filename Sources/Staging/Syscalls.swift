@@ -135,11 +135,8 @@ func copyRange(
     try call(count: count) { count in cposix_copy_range(source, sourceOffset, target, targetOffset, count) }
 }
 
-/// How many bytes can still be written to the tmpfs that a file is on; `nil` when it is on another file system.
-func tmpfsSpace(of file: CInt) -> Int64? {
-    let bytes = cposix_tmpfs_space(file)
-    return bytes < 0 ? nil : bytes
-}
+/// Whether a file is on a tmpfs (fstatfs(2)).
+func isOnTmpfs(_ file: CInt) -> Bool { cposix_is_on_tmpfs(file) }
 
 /// fallocate(2), mode 0.
 func allocate(_ file: CInt, count: Int64) throws(Errno) {

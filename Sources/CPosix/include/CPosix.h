@@ -4,6 +4,7 @@
 #define CPOSIX_H
 
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,9 +20,8 @@ int cposix_lock(int file, short kind, int wait, int64_t offset, int64_t count);
 int cposix_open_beneath(int directory, const char *path, int flags);
 /* fallocate(2), mode 0. */
 int cposix_allocate(int file, int64_t offset, int64_t count);
-/* fstatfs(2): how many bytes can still be written to the tmpfs that a file is on, INT64_MAX for one without a limit; -1 for
- * a file that is on another file system, or can not be looked at. */
-int64_t cposix_tmpfs_space(int file);
+/* fstatfs(2): whether a file is on a tmpfs; false when it can not be looked at. */
+bool cposix_is_on_tmpfs(int file);
 /* copy_file_range(2) between explicit offsets. */
 ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
 /* pthread_getattr_np(3): where the stack of the calling thread lies. 0, or an error number. */
