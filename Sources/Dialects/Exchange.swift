@@ -127,16 +127,61 @@ extension Step {
         }
     }
 
+    /// Performs a command that comes to a value; a failure is answered.
+    ///
+    /// So is an outcome of another kind: what an earlier look-up told may have changed since, so that no outcome is
+    /// beyond belief.
+    private static func perform<Value>(
+        _ command: Command,
+        orFail fail: @escaping (UploadError) -> Answer,
+        taking value: @escaping (Outcome) -> Value?,
+        then step: @escaping (Value) -> Step
+    ) -> Step {
+        .perform(command, orFail: fail) { outcome in
+            guard let value = value(outcome) else { return .answer(fail(.superseded)) }
+            return step(value)
+        }
+    }
+
     /// Asks for a session; a failure is answered.
     static func describe(
         _ key: SessionKey,
         orFail fail: @escaping (UploadError) -> Answer,
         then step: @escaping (SessionProgress?) -> Step
     ) -> Step {
-        .perform(.describe(key), orFail: fail) { outcome in
-            guard case .described(let progress) = outcome else { preconditionFailure("a session is described") }
-            return step(progress)
-        }
+        .perform(
+            .describe(key),
+            orFail: fail,
+            taking: { if case .described(let progress) = $0 { .some(progress) } else { nil } },
+            then: step
+        )
+    }
+
+    /// Issues a number; a failure is answered.
+    static func issueNumber(
+        orFail fail: @escaping (UploadError) -> Answer,
+        then step: @escaping (Int64) -> Step
+    ) -> Step {
+        .perform(
+            .issueNumber,
+            orFail: fail,
+            taking: { if case .number(let number) = $0 { number } else { nil } },
+            then: step
+        )
+    }
+
+    /// Begins an upload of one file, or goes on with it; a failure is answered, also that others have removed it at once.
+    static func open(
+        _ upload: NewUpload,
+        orFail fail: @escaping (UploadError) -> Answer,
+        then step: @escaping (FileProgress) -> Step
+    ) -> Step {
+        .perform(
+            .open(upload),
+            orFail: fail,
+            taking: { if case .described(let progress) = $0 { progress?.file(upload.key.field) } else { nil } },
+            then: step
+        )
     }
 
     /// Looks at a path; a failure is answered.
@@ -145,10 +190,12 @@ extension Step {
         orFail fail: @escaping (UploadError) -> Answer,
         then step: @escaping (PathEntry) -> Step
     ) -> Step {
-        .perform(.lookUp(path), orFail: fail) { outcome in
-            guard case .found(let entry) = outcome else { preconditionFailure("a path is looked up") }
-            return step(entry)
-        }
+        .perform(
+            .lookUp(path),
+            orFail: fail,
+            taking: { if case .found(let entry) = $0 { entry } else { nil } },
+            then: step
+        )
     }
 
     /// Makes a file of parts and publishes it; a failure is answered.
@@ -159,10 +206,12 @@ extension Step {
         orFail fail: @escaping (UploadError) -> Answer,
         then answer: @escaping (PublishedFile) -> Answer
     ) -> Step {
-        .perform(.assemble(key, claims, rules), orFail: fail) { outcome in
-            guard case .published(let file) = outcome else { preconditionFailure("a file is published") }
-            return .answer(answer(file))
-        }
+        .perform(
+            .assemble(key, claims, rules),
+            orFail: fail,
+            taking: { if case .published(let file) = $0 { file } else { nil } },
+            then: { .answer(answer($0)) }
+        )
     }
 }
 

@@ -71,16 +71,15 @@ extension Intake {
             throw .offsetMismatch(committed: committed)
         }
         try syncIfDurable(content.file)
-        var committing: Commit?
+        let commit: Commit
         do throws(UploadError) {
             // Until it is committed nobody can take the end over and look up where it is.
-            try content.file.whileCurrent { () throws(UploadError) in
-                committing = try engine.ledger.commit(segment, to: file, limits: limits)
+            commit = try content.file.whileCurrent { () throws(UploadError) in
+                try engine.ledger.commit(segment, to: file, limits: limits)
             }
         } catch .superseded {
             throw .offsetMismatch(committed: committed)
         }
-        guard let commit = committing else { preconditionFailure("what did not fail has committed") }
         if commit.needsSync { try engine.syncSegments(of: file, content.file) }
         return receipt(for: file, commit)
     }

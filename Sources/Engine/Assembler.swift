@@ -113,7 +113,7 @@ extension Engine {
         switch move.part.place {
         case .staging(let offset):
             guard let range = ByteRange(offset: offset, count: size) else {
-                preconditionFailure("a committed part does not overflow")
+                throw .partMismatch(number: move.part.part.number)
             }
             do { try target.copy(range, of: staging, to: move.offset) } catch { throw error.uploadError }
         case .scratch(let name):
@@ -160,7 +160,7 @@ struct AssemblyPlan {
     }
 
     init(_ claims: [PartClaim], _ rules: AssemblyRules, _ parts: [StoredPart]) throws(UploadError) {
-        let byNumber = Dictionary(uniqueKeysWithValues: parts.map { ($0.part.number, $0) })
+        let byNumber = Dictionary(parts.map { ($0.part.number, $0) }) { $1 }
         _ = try rules.check(claims, against: byNumber.mapValues(\.part))
         listed = claims.compactMap { byNumber[$0.number] }
         var end: Int64 = 0

@@ -115,10 +115,7 @@ extension Intake {
 
     /// Commits a held file's bytes as the first segment of a session's file.
     private func adopt(_ content: HeldContent, _ spec: FileSpec, in key: SessionKey) throws(UploadError) -> Receipt {
-        guard let range = ByteRange(offset: 0, count: content.count) else {
-            preconditionFailure("a count is not negative")
-        }
-        let segment = Segment(key: key, spec: spec, range: range)
+        let segment = Segment(key: key, spec: spec, range: .first(content.count))
         switch try admit(segment) {
         case .acknowledge(let file): return Receipt.committed(file.finishedProgress, isWhole: true)
         case .receive(var reception):

@@ -74,7 +74,7 @@ public final class Intake {
         case .acknowledged(let file, let rest):
             isSated = rest < bytes.count
             part = .acknowledged(file, rest: rest - Int64(bytes.count))
-        case nil: preconditionFailure("bytes before a part was begun")
+        case nil: throw .outOfTurn("write part", "it was not begun, or has failed")
         }
     }
 
@@ -108,12 +108,14 @@ public final class Intake {
             return try commit(reception, of: segment, checksum: checksum)
         case .acknowledged(let file, _):
             return Receipt.committed(file.finishedProgress, isWhole: true)
-        case nil: preconditionFailure("the end of a part that was not begun")
+        case nil: throw .outOfTurn("end part", "it was not begun, or has failed")
         }
     }
 
     private func hold(_ reception: consuming Reception, isCutOff: Bool) throws(UploadError) -> Receipt {
-        guard case .held(let place) = reception.purpose else { preconditionFailure("these bytes are not to be held") }
+        guard case .held(let place) = reception.purpose else {
+            throw .outOfTurn("hold part", "its bytes have a place already")
+        }
         let count = reception.count
         if let exact = place.countExact {
             if reception.hasExcess { throw .longerThanDeclared(declared: exact) }
@@ -128,15 +130,17 @@ public final class Intake {
             throw .tooLarge(maxBytes: reception.countMax)
         }
         if reception.isSealed { throw try whySealed(place) }
-        let content = reception.hold(place)
+        let content = try reception.hold(place)
         let digest = content.digest
         held.append(content)
         return .held(HeldFile(index: held.count - 1), count: count, digest: digest)
     }
 
     /// Gives up what is held to the one command that it is for; its locks and its claim end with that.
-    func take(_ file: HeldFile) -> HeldContent {
-        guard let content = held[file.index] else { preconditionFailure("a held file is for one command") }
+    func take(_ file: HeldFile) throws(UploadError) -> HeldContent {
+        guard held.indices.contains(file.index), let content = held[file.index] else {
+            throw .outOfTurn("take held file", "it is for one command")
+        }
         held[file.index] = nil
         return content
     }
@@ -152,7 +156,8 @@ public final class Intake {
             case (.open, .end): return .offsetMismatch(committed: current?.commit.prefix ?? 0)
             case (.reserved, _), (.open, _), (nil, _): return .superseded
             }
-        case .own, .aside: preconditionFailure("nobody else knows a file without a name")
+        // Nobody else knows a file without a name.
+        case .own, .aside: return .superseded
         }
     }
 
@@ -177,6 +182,13 @@ extension HeldPlace {
         case .aside(let countExact): countExact
         case .own, .slot, .end: nil
         }
+    }
+}
+
+extension UploadError {
+    /// What was asked for out of its turn. No request can bring it about as far as is known; should one, it fails alone.
+    static func outOfTurn(_ operation: String, _ reason: String) -> UploadError {
+        .storage(StorageFailure(operation: operation, reason: reason))
     }
 }
 

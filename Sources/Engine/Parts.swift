@@ -78,7 +78,7 @@ extension Intake {
         number: Int,
         expected: MD5Digest?
     ) throws(UploadError) -> Receipt {
-        guard let digest = content.digest else { preconditionFailure("the bytes of a part are hashed") }
+        guard let digest = content.digest else { throw .outOfTurn("commit part", "its bytes are not hashed") }
         guard
             let (file, _) = try engine.ledger.file(key.field, of: key.session, overlapping: .empty, now: engine.now()),
             case .parts(let layout) = file.kind

@@ -169,7 +169,7 @@ extension Engine {
         }
         let count = Int64(bytes.count)
         let spec = FileSpec(field: "", fileName: "", mediaType: "", target: target, total: count)
-        let content = HeldContent(file: file, base: 0, count: count, checksum: 0, digest: nil, place: .own)
+        let content = HeldContent(file: file, range: .first(count), checksum: 0, digest: nil, place: .own)
         return try publish(content, spec, root: root)
     }
 

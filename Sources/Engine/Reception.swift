@@ -86,14 +86,13 @@ struct Reception: ~Copyable {
 
     /// Takes the byte that was kept in memory as the last of the range.
     mutating func writeExtra() throws(UploadError) {
-        guard let byte = extra else { preconditionFailure("there is no extra byte") }
-        extra = nil
+        guard let byte = extra.take() else { return }
         try append([byte].span)
     }
 
     /// Takes all bytes of a held file.
     mutating func copy(from source: borrowing HeldContent) throws(UploadError) {
-        precondition(count == 0 && source.count <= countMax)
+        guard count == 0, source.count <= countMax else { throw .longerThanDeclared(declared: countMax) }
         do {
             try file.copy(source.range, of: source.file, to: base)
         } catch {
@@ -117,7 +116,7 @@ struct Reception: ~Copyable {
 
     /// Moves what has come so far to a file of its own, where the rest will go too.
     mutating func moveAside(to other: consuming StagingFile) throws(UploadError) {
-        guard let range = ByteRange(offset: base, count: count) else { preconditionFailure("a slot does not overflow") }
+        let range = try writtenRange()
         do { try other.copy(range, of: file, to: 0) } catch { throw error.uploadError }
         file = other
         base = 0
@@ -137,19 +136,26 @@ struct Reception: ~Copyable {
     }
 
     /// What is held, now that no more bytes come.
-    consuming func hold(_ place: HeldPlace) -> HeldContent {
+    consuming func hold(_ place: HeldPlace) throws(UploadError) -> HeldContent {
         pause()
-        let (base, count, checksum) = (base, count, checksum.value)
+        let (range, checksum) = (try writtenRange(), checksum.value)
         var digest: MD5Digest?
         if let md5 { digest = md5.finish() }
         return HeldContent(
             file: file,
-            base: base,
-            count: count,
+            range: range,
             checksum: checksum,
             digest: digest,
             place: place
         )
+    }
+
+    /// Where the bytes are that have been written.
+    private func writtenRange() throws(UploadError) -> ByteRange {
+        guard let range = ByteRange(offset: base, count: count) else {
+            throw .outOfTurn("look for written bytes", "they end beyond the largest file")
+        }
+        return range
     }
 
     private mutating func append(_ bytes: Span<UInt8>) throws(UploadError) {
@@ -171,31 +177,28 @@ struct Reception: ~Copyable {
 /// Bytes that a request holds.
 final class HeldContent {
     var file: StagingFile
-    let base: Int64
-    let count: Int64
+    /// Where the bytes are in `file`.
+    let range: ByteRange
     let checksum: UInt64
     let digest: MD5Digest?
     let place: HeldPlace
 
     init(
         file: consuming StagingFile,
-        base: Int64,
-        count: Int64,
+        range: ByteRange,
         checksum: UInt64,
         digest: MD5Digest?,
         place: HeldPlace
     ) {
         self.file = file
-        self.base = base
-        self.count = count
+        self.range = range
         self.checksum = checksum
         self.digest = digest
         self.place = place
     }
 
-    /// Where the bytes are in `file`.
-    var range: ByteRange {
-        guard let range = ByteRange(offset: base, count: count) else { preconditionFailure("what is held was written") }
-        return range
-    }
+    /// Where the first byte is in `file`.
+    var base: Int64 { range.offset }
+    /// How many they are.
+    var count: Int64 { range.count }
 }

@@ -127,7 +127,7 @@ extension Intake {
         checksum: UInt64
     ) throws(UploadError) -> Receipt {
         guard let range = ByteRange(offset: segment.range.offset, count: reception.count) else {
-            preconditionFailure("a segment ends where its file ends")
+            throw .beyondTotal(total: segment.spec.total)
         }
         let committed = CommittedSegment(range: range, checksum: checksum)
         switch reception.purpose {
@@ -166,7 +166,7 @@ extension Intake {
                 throw error
             }
         case .held:
-            preconditionFailure("these bytes wait for a command")
+            throw .outOfTurn("commit segment", "its bytes wait for a command")
         }
     }
 

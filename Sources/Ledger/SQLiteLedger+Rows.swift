@@ -68,11 +68,16 @@ extension StoredFile {
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) has no target")
         }
         let target = Target(path, ifTaken: row[11] ? .replace : .addNumber)
+        let stride: Int64? = row[13]
+        let base: Int = row[14]
+        guard total >= 0, stride ?? 1 > 0, (0...1).contains(base) else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) has an impossible size")
+        }
         spec = FileSpec(field: row[1], fileName: row[2], mediaType: row[3], target: target, total: total)
         switch KindCode(rawValue: row[12]) {
         case .ranges: kind = .ranges
-        case .parts: kind = .parts(PartLayout(stride: row[13], base: row[14]))
-        case .partsOfDeclaredSize: kind = .parts(PartLayout(stride: row[13], base: row[14], total: total))
+        case .parts: kind = .parts(PartLayout(stride: stride, base: base))
+        case .partsOfDeclaredSize: kind = .parts(PartLayout(stride: stride, base: base, total: total))
         case nil: throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "file \(id) is of no known kind")
         }
         root = row[6]
@@ -145,14 +150,16 @@ extension Database {
             "SELECT number, size, md5, checksum, offset, scratch FROM part WHERE file = ? ORDER BY number",
             [file.id]
         ) { row in
-            guard let digest = MD5Digest(bytes: row[2]) else {
-                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a part of file \(file.id) has no digest")
+            let (number, size, offset): (Int, Int64, Int64) = (row[0], row[1], row[4])
+            guard let digest = MD5Digest(bytes: row[2]), number >= 0, ByteRange(offset: offset, count: size) != nil
+            else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a part of file \(file.id) is impossible")
             }
             let scratch: String? = row[5]
             return StoredPart(
-                Part(number: row[0], size: row[1], digest: digest),
+                Part(number: number, size: size, digest: digest),
                 checksum: UInt64(bitPattern: row[3] as Int64),
-                place: scratch.map { .scratch($0) } ?? .staging(offset: row[4])
+                place: scratch.map { .scratch($0) } ?? .staging(offset: offset)
             )
         }
     }

@@ -22,7 +22,13 @@ public struct DiskSpace: Hashable, Sendable {
     }
 
     private init(_ status: statvfs) {
-        total = Int64(status.f_blocks) * Int64(status.f_frsize)
-        available = Int64(status.f_bavail) * Int64(status.f_frsize)
+        total = Self.bytes(status.f_blocks, of: status.f_frsize)
+        available = Self.bytes(status.f_bavail, of: status.f_frsize)
+    }
+
+    /// The bytes of blocks; some network file systems say that they have more than can be counted.
+    private static func bytes(_ blocks: UInt, of blockBytes: UInt) -> Int64 {
+        let (bytes, overflow) = blocks.multipliedReportingOverflow(by: blockBytes)
+        return overflow ? .max : Int64(clamping: bytes)
     }
 }

@@ -207,18 +207,19 @@ public struct StagingFile: ~Copyable {
         fence = nil
         try requireUnsealed()
         fence = try Errno.wrap("take over staging file") { () throws(Errno) in
-            let size = max(Int64(try status(of: file).st_size), total) + 1
+            let (size, overflow) = max(Int64(try status(of: file).st_size), total).addingReportingOverflow(1)
+            if overflow { throw .fileTooLarge }
             try truncate(file, to: size)
             return size
         }
     }
 
     /// Does something while no other request can take the end over, seal the file or remove it.
-    public func whileCurrent(_ body: () throws(UploadError) -> Void) throws(UploadError) {
+    public func whileCurrent<Value>(_ body: () throws(UploadError) -> Value) throws(UploadError) -> Value {
         do throws(StagingError) { try lockShared() } catch { throw error.uploadError }
         defer { unlock() }
         do throws(StagingError) { try requireUnsealed() } catch { throw error.uploadError }
-        try body()
+        return try body()
     }
 
     /// Says until this open file is closed that bytes are on their way to the file, so that no sweep takes it.

@@ -64,7 +64,7 @@ public struct PartLayout: Hashable, Sendable {
         if overflow { return nil }
         guard let total else { return ByteRange(offset: offset, count: stride) }
         guard Int64(number - base) < Self.partCount(total: total, stride: stride) else { return nil }
-        return ByteRange(offset: offset, end: min(offset + stride, total))
+        return ByteRange(offset: offset, count: min(stride, total - offset))
     }
 }
 

@@ -141,7 +141,10 @@ struct DCloudExchange: Exchange {
     }
 
     mutating func fileEnded(_ result: Result<Receipt, UploadError>) {
-        guard let file = pending.take() else { preconditionFailure("no file part was begun") }
+        guard let file = pending.take() else {
+            failure = failure ?? .partial("bytes came outside of a part")
+            return
+        }
         switch result {
         case .success(.committed(let progress, let isWhole)):
             files.append(.segment(progress, isWhole: isWhole))

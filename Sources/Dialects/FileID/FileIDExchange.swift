@@ -129,9 +129,8 @@ struct FileIDExchange: Exchange {
             case .nothing, .folder: break
             case .file, .blocked: return refuse(.invalidArgument("catalog must not lead through a file or a link"))
             }
-            return .perform(.issueNumber, orFail: refusal) { outcome in
-                guard case .number(let number) = outcome else { preconditionFailure("a number is issued") }
-                return open(folder, number: number, fileName: fileName, mediaType: mediaType)
+            return .issueNumber(orFail: refusal) { number in
+                open(folder, number: number, fileName: fileName, mediaType: mediaType)
             }
         }
     }
@@ -160,7 +159,7 @@ struct FileIDExchange: Exchange {
             if let value = form[field] { fields.append(FormField(name: field, value: value)) }
         }
         let upload = NewUpload(key, spec, fields: fields, kind: .parts(PartLayout(stride: nil)))
-        return .perform(.open(upload), orFail: refusal) { _ in
+        return .open(upload, orFail: refusal) { _ in
             answer([("fileId", .integer(id)), ("suggestedChunkSize", .integer(mount.chunkBytes))])
         }
     }
@@ -198,7 +197,8 @@ struct FileIDExchange: Exchange {
         }
         switch result {
         case .failure(let error): return .answer(refusal(error))
-        case .success(.committed): preconditionFailure("a part is held until its form has ended")
+        // A part is held until its form has ended.
+        case .success(.committed): return .answer(refusal(.superseded))
         case .success(.held(let held, _, let digest)):
             return .perform(.commitPart(held, key, number: number, expected: expected), orFail: refusal) { _ in
                 // A client that sent a digest compares the answer with its own spelling (dialects.md 0.6).

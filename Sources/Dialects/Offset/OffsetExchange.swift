@@ -144,12 +144,12 @@ struct OffsetExchange: Exchange {
         let upload = NewUpload(key, spec, fields: fields, kind: .ranges)
         return .perform(.open(upload), orFail: refusal) { outcome in
             guard case .described(let session?) = outcome, let file = session.file(key.field) else {
-                preconditionFailure("an upload that is opened is described")
+                return refuse(.unknownUpload)
             }
             let data = Self.data(key, session, offset: file.prefix, size: size, withName: false)
             guard file.prefix == size else { return answer("success", data) }
-            // The client sends nothing more when nothing is left to send.
-            return .perform(.publish(key), orFail: refusal) { _ in answer("success", data) }
+            // The client sends nothing more when nothing is left to send, so that it must hear of a file that has no name.
+            return publish(key) { _ in answer("success", data) }
         }
     }
 
@@ -204,26 +204,32 @@ struct OffsetExchange: Exchange {
         }
         switch result {
         case .failure(let error): return failed(error, key)
-        case .success(.committed): preconditionFailure("bytes are held until their offset is known")
+        // Bytes are held until their offset is known.
+        case .success(.committed): return failed(.superseded, key)
         case .success(.held(let held, _, _)):
             return .perform(.append(held, key, offset: offset)) { result in
                 switch result {
                 case .failure(let error): failed(error, key)
                 case .success(.received(.committed(let progress, let isWhole))):
                     isWhole ? publish(key) : describe(key, offset: progress.prefix, "Continue uploading")
-                case .success: preconditionFailure("appended bytes are committed")
+                case .success: failed(.superseded, key)
                 }
             }
         }
     }
 
     private func publish(_ key: FileKey) -> Step {
+        publish(key) { describe(key, offset: $0.spec.total, "File uploaded successfully") }
+    }
+
+    /// Publishes a file that was whole a moment ago.
+    private func publish(_ key: FileKey, then step: @escaping (PublishedFile) -> Step) -> Step {
         .perform(.publish(key)) { result in
             switch result {
+            case .success(.published(let file)): step(file)
+            // Another request has begun the file anew meanwhile: its client asks where to go on.
+            case .success, .failure(.superseded): refuse(.wrongOffset)
             case .failure(let error): failed(error, key)
-            case .success(.published(let file)):
-                describe(key, offset: file.spec.total, "File uploaded successfully")
-            case .success: preconditionFailure("a whole file is published")
             }
         }
     }

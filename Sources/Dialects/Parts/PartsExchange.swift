@@ -146,7 +146,7 @@ struct PartsExchange: Exchange {
         let digest = form["md5"].flatMap { MD5Digest(parsing: $0) }
         let fields = digest.map { [FormField(name: "md5", value: "\($0)")] } ?? []
         let upload = NewUpload(key, spec, fields: fields, kind: .parts(PartLayout(stride: nil)))
-        return .perform(.open(upload), orFail: refusal) { _ in
+        return .open(upload, orFail: refusal) { _ in
             answer(.object([("uploadId", .string(id)), ("isExist", .boolean(exists))]))
         }
     }
@@ -173,7 +173,8 @@ struct PartsExchange: Exchange {
         }
         switch result {
         case .failure(let error): return .answer(refusal(error))
-        case .success(.committed): preconditionFailure("a part is held until its form has ended")
+        // A part is held until its form has ended.
+        case .success(.committed): return .answer(refusal(.superseded))
         case .success(.held(let held, _, let digest)):
             return .perform(.commitPart(held, key, number: number, expected: expected), orFail: refusal) { _ in
                 // The client compares the answer with its own spelling (dialects.md 0.6).

@@ -77,19 +77,19 @@ extension SignedExchange {
         )
         let layout = PartLayout(stride: stride, total: total)
         let upload = NewUpload(key, spec, fields: [], kind: .parts(layout))
-        return .perform(.open(upload), orFail: refusal) { _ in
+        return .open(upload, orFail: refusal) { _ in
             let count = PartLayout.partCount(total: total, stride: stride)
             return answer([
                 ("task_id", .string(task)), ("upload_id", .string(uploadID)), ("object_key", .string(path.text)),
                 ("total_chunks", .integer(count)),
-                ("parts", .array((1...Int(count)).map { part($0, layout, task, uploadID) })),
+                ("parts", .array((1...Int(count)).compactMap { part($0, layout, task, uploadID) })),
             ])
         }
     }
 
-    /// What a client needs to send a part.
-    private func part(_ number: Int, _ layout: PartLayout, _ taskID: String, _ uploadID: String) -> JSON {
-        guard let slot = layout.slot(of: number) else { preconditionFailure("a part of the file has its slot") }
+    /// What a client needs to send a part; `nil` when the file has none of this number.
+    private func part(_ number: Int, _ layout: PartLayout, _ taskID: String, _ uploadID: String) -> JSON? {
+        guard let slot = layout.slot(of: number) else { return nil }
         let url = PartURL(
             principal: mount.principal,
             taskID: taskID,
@@ -122,7 +122,7 @@ extension SignedExchange {
                         }
                     )
                 ),
-                ("missing", .array(missing.map { part($0, layout, key.session.id, key.field) })),
+                ("missing", .array(missing.compactMap { part($0, layout, key.session.id, key.field) })),
             ])
         }
     }

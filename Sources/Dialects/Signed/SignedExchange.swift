@@ -128,7 +128,8 @@ struct SignedExchange: Exchange {
             return .perform(.commitPart(held, key(url), number: url.number, expected: nil), orFail: refusal) { _ in
                 .answer(Answer(.ok, fields: [.eTag: "\"\(digest)\"", .cacheControl: "no-store"], code: "OK"))
             }
-        case .success, nil: preconditionFailure("the bytes of a part are held, with their digest")
+        // The bytes of a part are held, with their digest, until here.
+        case .success, nil: return .answer(refusal(.superseded))
         }
     }
 }

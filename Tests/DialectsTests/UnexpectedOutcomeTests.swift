@@ -1,0 +1,144 @@
+import Digests
+import HTTPTypes
+import MultipartForm
+import Testing
+import Uploads
+
+@testable import Dialects
+
+/// Other requests, processes and commands change an upload between two commands of one request. So no outcome is beyond
+/// belief: each is answered, none ends the process.
+@Suite struct UnexpectedOutcomeTests {
+    private static let spec = FileSpec(
+        field: "",
+        fileName: "a",
+        mediaType: "",
+        target: .test("t/image/a", ifTaken: .replace),
+        total: 10
+    )
+    private static let digest = MD5.digest(of: "x")
+
+    /// One outcome of each kind, and the states that a session can be in.
+    private static let outcomes: [Result<Outcome, UploadError>] = {
+        let layout = NewUpload.Kind.parts(PartLayout(stride: 10, total: 10))
+        let files = [
+            FileProgress(spec: spec, prefix: 0), FileProgress(spec: spec, prefix: 10),
+            FileProgress(spec: spec, prefix: 10, state: .published(path: "a")),
+            FileProgress(spec: spec, prefix: 0, state: .cancelled), FileProgress(spec: spec, prefix: 0, kind: layout),
+        ]
+        let sessions = files.map { SessionProgress(files: [$0], fields: []) } + [SessionProgress(files: [], fields: [])]
+        return [
+            .success(.done), .success(.described(nil)), .success(.number(7)), .success(.found(.folder)),
+            .success(.found(.nothing)), .success(.published(PublishedFile(spec: spec, path: "a"))),
+            .success(.received(.committed(FileProgress(spec: spec, prefix: 10), isWhole: true))),
+            .success(.received(.committed(FileProgress(spec: spec, prefix: 4), isWhole: false))),
+            .success(.received(.held(HeldFile(index: 0), count: 10, digest: digest))),
+            .failure(.superseded),
+        ] + sessions.map { .success(.described($0)) }
+    }()
+
+    /// A request: its dialect, method, path, media type, what becomes of a file in it, its fields and its document.
+    struct Request: Sendable {
+        let dialect: Dialect
+        var method = HTTPRequest.Method.post
+        var path = ""
+        var fields: [(String, String)] = []
+        var document: String?
+        var hasFile = false
+    }
+
+    static let requests: [Request] =
+        [
+            Request(
+                dialect: .offset,
+                fields: [
+                    ("storage_path", "s"), ("file_relative_path", "a"), ("file_type", "a/b"), ("file_size", "10"),
+                ]
+            ),
+            Request(dialect: .offset, method: .patch, path: "/0123", fields: [("upload_offset", "4")], hasFile: true),
+            Request(dialect: .fileid, fields: [("option", "initiate"), ("catalog", "c")]),
+            Request(dialect: .fileid, fields: [("option", "initiate"), ("fileId", "7")]),
+            Request(dialect: .fileid, fields: [("fileId", "7"), ("part", "1")], hasFile: true),
+            Request(
+                dialect: .fileid,
+                fields: [("option", "complete"), ("fileId", "7"), ("parts", "{1:\"\(digest)\"}")]
+            ),
+            Request(dialect: .parts, path: "/uploadInit", fields: [("resourceKey", "a")]),
+            Request(dialect: .parts, path: "/upload", fields: [("uploadId", "u"), ("partNumber", "1")], hasFile: true),
+            Request(
+                dialect: .parts,
+                path: "/uploadComplete",
+                fields: [
+                    ("uploadId", "u"), ("completeMultipartUpload", "[{\"partNumber\":1,\"md5\":\"\(digest)\"}]"),
+                ]
+            ),
+            Request(dialect: .parts, path: "/listParts", fields: [("uploadId", "u")]),
+            Request(dialect: .parts, path: "/abort", fields: [("uploadId", "u")]),
+            Request(dialect: .dcloud, fields: [("a", "b")], hasFile: true),
+            Request(dialect: .dcloud, fields: [("server", "uploader"), ("action", "query"), ("boundary", "x")]),
+        ]
+        + ["multipart/init", "multipart/list", "multipart/complete", "multipart/abort", "confirm"].map { call in
+            Request(
+                dialect: .signed,
+                path: "/" + call,
+                document: """
+                    {"task_id":"t","upload_id":"","object_key":"t/image/a","filename":"a","file_size":10,
+                    "file_type":"image","master_object_key":"t/image/a","metadata":{},
+                    "parts":[{"part_number":1,"etag":"\(digest)"}]}
+                    """
+            )
+        }
+
+    @Test("whatever a command comes to is answered, in every dialect", arguments: requests.indices)
+    func everyOutcome(index: Int) {
+        let request = Self.requests[index]
+        var mount = Mount(name: "m", root: "/r")
+        request.dialect.configure(&mount)
+        mount.allowsCancel = true
+        let contentType = request.document == nil ? "multipart/form-data; boundary=x" : "application/json"
+        var exchange = exchange(request.dialect, contentType, method: request.method, path: request.path, on: mount)
+        for (name, value) in request.fields {
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+        if request.hasFile {
+            let header = PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
+            _ = exchange.partBegins(header, sizeHint: nil)
+            exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 10, digest: Self.digest)))
+        }
+        if let document = request.document { exchange.documentEnded(Array(document.utf8)) }
+        var answers = 0
+        func follow(_ step: Step, _ depth: Int) {
+            switch step {
+            case .answer: answers += 1
+            case .perform(_, let then):
+                // No request needs so many commands.
+                guard depth < 5 else { return }
+                for outcome in Self.outcomes { follow(then(outcome), depth + 1) }
+            }
+        }
+        follow(exchange.bodyEnded(.whole), 0)
+        #expect(answers > 0)
+    }
+
+    @Test("a file that another request has begun anew before it got its name is an offset mismatch")
+    func restartedBeforePublishing() {
+        let mount = Mount(name: "m", root: "/r")
+        var exchange = exchange(
+            .offset,
+            "multipart/form-data; boundary=x",
+            method: .patch,
+            path: "/0123",
+            on: mount
+        )
+        exchange.fieldEnded(FormField(name: "upload_offset", value: "4"), raw: [])
+        let header = PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
+        _ = exchange.partBegins(header, sizeHint: nil)
+        exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 6, digest: nil)))
+        let whole = Outcome.received(.committed(FileProgress(spec: Self.spec, prefix: 10), isWhole: true))
+        for outcome in [.success(.done), .failure(.superseded)] as [Result<Outcome, UploadError>] {
+            let answer = drive(exchange.bodyEnded(.whole), [.success(whole), outcome]).answer
+            #expect(answer?.status == .badRequest)
+            #expect(answer?.code == "Invalid offset")
+        }
+    }
+}
