@@ -115,6 +115,7 @@ let package = Package(
             swiftSettings: memorySafe
         ),
 
+        .testTarget(name: "DocumentationTests", swiftSettings: strict),
         .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: strict),
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),

@@ -3,15 +3,15 @@ public import Uploads
 
 /// The dialects, by the name that `FERMATA_DIALECT` gives them.
 public enum Dialect: String, CaseIterable, Sendable {
-    /// The DCloud 5+ runtime's Uploader (dialects.md 1).
+    /// The DCloud 5+ runtime's Uploader (docs/dialects/dcloud.md 1).
     case dcloud
-    /// Numbered parts under an integer fileId, at one URL (dialects.md 2).
+    /// Numbered parts under an integer fileId, at one URL (docs/dialects/fileid.md 2).
     case fileid
-    /// Parallel parts after the model of Alibaba Cloud OSS (dialects.md 3).
+    /// Parallel parts after the model of Alibaba Cloud OSS (docs/dialects/parts.md 3).
     case parts
-    /// TAPR's file-upload: bytes appended at an offset (dialects.md 4).
+    /// TAPR's file-upload: bytes appended at an offset (docs/dialects/offset.md 4).
     case offset
-    /// JSON calls, and bytes sent to signed URLs (dialects.md 5).
+    /// JSON calls, and bytes sent to signed URLs (docs/dialects/signed.md 5).
     case signed
 
     /// What an exchange knows beside its request and its mount.

@@ -1,7 +1,7 @@
 import MultipartForm
 
-/// A JSON value whose members keep their order, as the dialects prescribe one (dialects.md 0.2); Foundation's encoder
-/// does not keep it.
+/// A JSON value whose members keep their order, as the dialects prescribe one (docs/dialects/README.md 0.2);
+/// Foundation's encoder does not keep it.
 package enum JSON {
     case string(String)
     case integer(Int64)
@@ -91,7 +91,7 @@ extension JSON {
         return text
     }
 
-    /// An integer of 0 ... 2^63-1, which may be sent as a decimal string (dialects.md 0.3).
+    /// An integer of 0 ... 2^63-1, which may be sent as a decimal string (docs/dialects/README.md 0.3).
     var natural: Int64? {
         switch self {
         case .integer(let number): number >= 0 ? number : nil

@@ -1,7 +1,7 @@
-/// Reads JSON (RFC 8259), or the relaxed literal that some clients send in its place (dialects.md 0.3).
+/// Reads JSON (RFC 8259), or the relaxed literal that some clients send in its place (docs/dialects/README.md 0.3).
 ///
-/// The relaxed literal is JSON and, beyond it: keys that are bare names or decimal digits, strings in single quotes, and a
-/// comma behind the last member. Of members with one name, all are kept in their order; the last counts.
+/// The relaxed literal is JSON and, beyond it: keys that are bare names or decimal digits, strings in single quotes,
+/// and a comma behind the last member. Of members with one name, all are kept in their order; the last counts.
 package struct JSONReader {
     /// How deep arrays and objects may be nested.
     static let nestingMax = 16

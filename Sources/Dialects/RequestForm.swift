@@ -5,7 +5,7 @@ import Uploads
 /// What the body of a request told, in whichever media type it came: scalar fields, and at most one file.
 ///
 /// Fields may also stand in the URL, or be members of a JSON object; the body wins, and of two values the last
-/// (dialects.md 0.3, 0.4). Further files are let pass.
+/// (docs/dialects/README.md 0.3, 0.4). Further files are let pass.
 struct RequestForm {
     /// A media type that a request may have.
     enum Media {
@@ -70,7 +70,7 @@ struct RequestForm {
     /// The value of a field; `nil` when there is none.
     subscript(name: String) -> String? { bodyFields[name] ?? queryFields[name] }
 
-    /// The integer of a field (dialects.md 0.5); `nil` when there is none, or it is no integer.
+    /// The integer of a field (docs/dialects/README.md 0.5); `nil` when there is none, or it is no integer.
     func natural(_ name: String) -> Int64? { self[name].flatMap { IntegerField.parse($0) } }
 
     /// Decides on a part: a field, the file, which goes where `destination` says, or nothing of use.
@@ -95,7 +95,7 @@ struct RequestForm {
     }
 
     mutating func fileEnded(_ result: Result<Receipt, UploadError>) {
-        // A file input without a choice (dialects.md 0.4).
+        // A file input without a choice (docs/dialects/README.md 0.4).
         if let file, file.hasFileName, file.fileName.isEmpty, case .success(.held(_, 0, _)) = result {
             self.file = nil
         } else {

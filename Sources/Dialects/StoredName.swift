@@ -2,7 +2,8 @@ import MultipartForm
 import Uploads
 
 extension RelativePath {
-    /// The name under which a client's file is stored: its own where that is safe, else a new one (dialects.md 0.4).
+    /// The name under which a client's file is stored: its own where that is safe, else a new one
+    /// (docs/dialects/README.md 0.4).
     init(fileName: String) {
         let name = FileName.sanitized(fileName).map(ComponentName.fitted)
         self = name.flatMap { RelativePath(component: $0) } ?? RelativePath(generated: FileName.generated())

@@ -1,7 +1,8 @@
 import HTTPTypes
 import Uploads
 
-/// A refusal in the words of dialects.md 2.6 and 3.6: `{"code":404,"error":"NoSuchUpload","message":"…"}`.
+/// A refusal in the words of docs/dialects/fileid.md 2.6 and docs/dialects/parts.md 3.6:
+/// `{"code":404,"error":"NoSuchUpload","message":"…"}`.
 struct WordError: Error {
     let status: HTTPResponse.Status
     let word: String

@@ -1,6 +1,7 @@
 import CXXHash
 
-/// XXH3-64 of bytes that come in pieces: guards committed bytes until they are known to be on disk (design.md 6).
+/// XXH3-64 of bytes that come in pieces: guards committed bytes until they are known to be on disk
+/// (docs/guarantees.md).
 ///
 /// The C state is made with the value, used by it alone and freed with it, hence `@safe`.
 @safe

@@ -1,7 +1,7 @@
 import CCrypto
 public import Uploads
 
-/// MD5 (RFC 1321) of bytes that come in pieces: what clients compare their parts with (dialects.md 0.6).
+/// MD5 (RFC 1321) of bytes that come in pieces: what clients compare their parts with (docs/dialects/README.md 0.6).
 ///
 /// The C state is made with the value, used by it alone and freed with it, hence `@safe`.
 @safe

@@ -1,7 +1,7 @@
 import CCrypto
 import Uploads
 
-/// A secret that signs texts with HMAC-SHA256 (RFC 2104), such as the part URLs of dialects.md 5.2.
+/// A secret that signs texts with HMAC-SHA256 (RFC 2104), such as the part URLs of docs/dialects/signed.md 5.2.
 public struct SigningKey: Sendable {
     /// The length of a key in bytes.
     public static let byteCount = 32

@@ -2,7 +2,8 @@ import Ledger
 import Staging
 import Uploads
 
-// Bytes behind the committed ones (dialects.md 4.3): one request at a time writes there, the last one that came.
+// Bytes behind the committed ones (docs/dialects/offset.md 4.3): one request at a time writes there, the last one that
+// came.
 
 extension Intake {
     /// Finds the place behind the committed bytes.

@@ -4,7 +4,7 @@ import Programs
 import Staging
 public import Uploads
 
-// What the site's own code is asked, and told, of whole files (README, "Hand-off").
+// What the site's own code is asked, and told, of whole files (docs/hand-off.md).
 //
 // 1. A veto is asked before the file gets its name. Whatever goes wrong with it, the file stays as it is, unpublished.
 // 2. A manifest is there before the client hears that its file is.

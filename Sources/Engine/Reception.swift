@@ -18,7 +18,7 @@ enum HeldPlace {
 /// The bytes of one part on their way to their place.
 ///
 /// For a range, exactly the declared bytes are written as they come; one byte more is kept in memory, as it makes the
-/// range an inclusive one (dialects.md 1.4.2), and a second one makes the part too long.
+/// range an inclusive one (docs/dialects/dcloud.md 1.4.2), and a second one makes the part too long.
 struct Reception: ~Copyable {
     /// What is to be done with the bytes when they are complete.
     enum Purpose {
@@ -101,7 +101,8 @@ struct Reception: ~Copyable {
         count = source.count
     }
 
-    /// Whether the next bytes would not fit into the place that they are written to; those that come for nothing go nowhere.
+    /// Whether the next bytes would not fit into the place that they are written to; those that come for nothing go
+    /// nowhere.
     func outgrowsSlot(by bytes: Int) -> Bool {
         if isSated { return false }
         let room: Int64

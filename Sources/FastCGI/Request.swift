@@ -63,8 +63,8 @@ public struct Request: ~Copyable {
 
     deinit {
         if isBodyRead {
-            // Nothing is left to be read, so the connection can be closed at once: without this, libfcgi would wait until
-            // the web server has closed it, lest unread bytes make it lose the answer.
+            // Nothing is left to be read, so the connection can be closed at once: without this, libfcgi would wait
+            // until the web server has closed it, lest unread bytes make it lose the answer.
             unsafe FCGX_Detach(connection)
         } else {
             unsafe FCGX_Attach(connection)
@@ -119,8 +119,8 @@ public struct Request: ~Copyable {
         return text(name)
     }
 
-    /// Appends the web server's own parameters whose names begin in a way, but for one, in their order: `NAME=value` and a
-    /// NUL, which no value holds.
+    /// Appends the web server's own parameters whose names begin in a way, but for one, in their order: `NAME=value`
+    /// and a NUL, which no value holds.
     public func appendParameters(beginningWith prefix: String, except name: String, to bytes: inout [UInt8]) {
         precondition(!"HTTP_".hasPrefix(prefix), "a client can set such parameters")
         var (prefix, name) = (prefix, name)
@@ -134,8 +134,8 @@ public struct Request: ~Copyable {
         }
     }
 
-    /// The request as HTTP has it: its method, its path with the query, and those of the client's header fields that are
-    /// asked for, which CGI passes as `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
+    /// The request as HTTP has it: its method, its path with the query, and those of the client's header fields that
+    /// are asked for, which CGI passes as `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
     public func httpRequest(withFields names: [HTTPField.Name]) -> HTTPRequest? {
         guard let method = text("REQUEST_METHOD").flatMap({ HTTPRequest.Method($0) }) else { return nil }
         let query = text("QUERY_STRING").flatMap { $0.isEmpty ? nil : "?" + $0 } ?? ""
@@ -159,7 +159,7 @@ public struct Request: ~Copyable {
     public enum ContentLength: Hashable, Sendable {
         /// This many bytes.
         case known(Int64)
-        /// Not known before its end: the parameter is empty or absent (dialects.md 6, item 2).
+        /// Not known before its end: the parameter is empty or absent (docs/dialects/README.md 6, item 2).
         case unknown
         /// Not a number.
         case malformed
@@ -217,8 +217,8 @@ public struct Request: ~Copyable {
 
     /// Waits for bytes, and has libfcgi read them to a buffer when they are many.
     ///
-    /// A client that lets wait long has its buffer taken away, and, at the 1st, 2nd, 4th, 8th ... time, the stack that it
-    /// does not use, as what a slow client begins with goes deeper than what follows.
+    /// A client that lets wait long has its buffer taken away, and, at the 1st, 2nd, 4th, 8th ... time, the stack that
+    /// it does not use, as what a slow client begins with goes deeper than what follows.
     private mutating func awaitBytes(_ stream: UnsafeMutablePointer<FCGX_Stream>, _ buffers: BodyBufferPool) {
         var queued = queued ?? queuedCount
         self.queued = nil

@@ -1,5 +1,5 @@
 /// The boundary of a multipart body: 1-200 bytes, of which none is CR, LF or NUL (RFC 2046 5.1.1; the RFC's limit of 70
-/// bytes and its character set are not enforced, dialects.md 0.4).
+/// bytes and its character set are not enforced, docs/dialects/README.md 0.4).
 public struct Boundary: Hashable, Sendable {
     /// The longest boundary in bytes.
     public static let bytesMax = 200

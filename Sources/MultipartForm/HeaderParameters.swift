@@ -1,5 +1,5 @@
 /// The value of a structured header field: a first token and parameters behind semicolons, read as leniently as clients
-/// write them (dialects.md 0.4).
+/// write them (docs/dialects/README.md 0.4).
 ///
 /// Inside quotes only `\"` and `\\` are escapes, as others are Windows paths; a quote that is not followed by optional
 /// white space and `;` or the end is a character of the value, as some clients do not escape. Of a parameter that is

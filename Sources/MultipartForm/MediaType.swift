@@ -74,7 +74,7 @@ extension UInt8 {
     }
 }
 
-/// Text of a client: UTF-8 when it is that, else ISO-8859-1 (dialects.md 0.4).
+/// Text of a client: UTF-8 when it is that, else ISO-8859-1 (docs/dialects/README.md 0.4).
 func clientText(_ bytes: ArraySlice<UInt8>) -> String {
     do { return String(copying: try UTF8Span(validating: bytes.span)) } catch {
         return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))

@@ -45,7 +45,8 @@ extension MultipartError: CustomStringConvertible {
     }
 }
 
-/// A bound on everything in a form that can grow (dialects.md 0.4); file bytes are bounded by their receiver.
+/// A bound on everything in a form that can grow (docs/dialects/README.md 0.4); file bytes are bounded by their
+/// receiver.
 public struct MultipartLimits: Hashable, Sendable {
     /// The number of parts.
     public var partsMax = 256
@@ -58,7 +59,7 @@ public struct MultipartLimits: Hashable, Sendable {
     /// The values of all fields together, in bytes.
     public var allFieldBytesMax = 1 << 20
 
-    /// The limits of dialects.md 0.4.
+    /// The limits of docs/dialects/README.md 0.4.
     public init() {}
 
     /// The longest value of a field, in bytes.

@@ -1,4 +1,4 @@
-/// The header block of one part (RFC 7578 4.2, dialects.md 0.4).
+/// The header block of one part (RFC 7578 4.2, docs/dialects/README.md 0.4).
 ///
 /// Field names are case-insensitive; fields other than Content-Disposition and Content-Type are ignored, as is a line
 /// whose name holds white space. A folded line (RFC 822) continues the one before.
@@ -11,7 +11,7 @@ public struct PartHeader: Hashable, Sendable {
     public let fileName: String?
     /// The Content-Type field as sent; `nil` when there is none.
     public let contentType: String?
-    /// The `range` parameter as sent (dialects.md 1.4.2); `nil` when there is none.
+    /// The `range` parameter as sent (docs/dialects/dcloud.md 1.4.2); `nil` when there is none.
     public let range: String?
 
     /// True when the part has a `filename` or `filename*` parameter, even an empty one.

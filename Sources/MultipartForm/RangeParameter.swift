@@ -1,4 +1,4 @@
-/// The `range` parameter of Content-Disposition (dialects.md 1.4.2):
+/// The `range` parameter of Content-Disposition (docs/dialects/dcloud.md 1.4.2):
 ///
 ///     range-value = [ "bytes" SP ] start OWS "-" OWS end OWS "/" OWS total
 ///
@@ -72,7 +72,7 @@ public struct RangeParameter: Hashable, Sendable {
     }
 }
 
-/// An integer field of a form (dialects.md 0.5).
+/// An integer field of a form (docs/dialects/README.md 0.5).
 public enum IntegerField {
     /// Decimal digits, perhaps between white space, perhaps in one pair of double quotes: 0 ... 2^63-1; else `nil`.
     public static func parse(_ text: String) -> Int64? {
@@ -87,7 +87,7 @@ public enum IntegerField {
     }
 }
 
-/// File names as clients send them, made safe to store under (dialects.md 0.4).
+/// File names as clients send them, made safe to store under (docs/dialects/README.md 0.4).
 public enum FileName {
     /// The last component after `/` or `\`; `nil` when that is empty, `.`, `..` or holds a control character.
     public static func sanitized(_ original: String) -> String? {

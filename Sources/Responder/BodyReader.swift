@@ -6,8 +6,8 @@ import Uploads
 
 /// Reads the body of one request in the way that its dialect asks for.
 ///
-/// Every body is read to its end, up to a limit, whatever becomes of it: several clients can not see an answer that comes
-/// while they are sending (dialects.md 0.10).
+/// Every body is read to its end, up to a limit, whatever becomes of it: several clients can not see an answer that
+/// comes while they are sending (docs/dialects/README.md 0.10).
 struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     /// After how many bytes others have their turn at the files, though more are there.
     private static var turnBytesMax: Int { 1 << 20 }

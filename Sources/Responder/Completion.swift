@@ -2,7 +2,7 @@ import Dialects
 import HTTPTypes
 import Uploads
 
-/// A file that a request has published, as the site's own code is told of it in the same request (README, "Hand-off").
+/// A file that a request has published, as the site's own code is told of it in the same request (docs/hand-off.md).
 ///
 /// The answer carries a header field on which the web server goes on, internally, with a path of the site: nginx on
 /// X-Accel-Redirect, Apache on Location (RFC 3875 6.2.2). What the site answers there is what the client gets.

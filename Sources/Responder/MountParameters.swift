@@ -29,7 +29,7 @@ struct MountError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// The mount of a request: its dialect, and what `FERMATA_*` parameters say of it (design.md 4).
+/// The mount of a request: its dialect, and what `FERMATA_*` parameters say of it (docs/settings.md).
 struct MountParameters: Sendable {
     let dialect: Dialect
     private(set) var mount: Mount
@@ -128,8 +128,9 @@ struct MountParameters: Sendable {
         return parameters
     }
 
-    /// Who is uploading. An expression of the administrator's own may be a token, so only its hash is kept (dialects.md
-    /// 0.9); when it is set but empty the principal is empty, as REMOTE_USER may be a name that nobody has checked.
+    /// Who is uploading. An expression of the administrator's own may be a token, so only its hash is kept
+    /// (docs/dialects/README.md 0.9); when it is set but empty the principal is empty, as REMOTE_USER may be a name
+    /// that nobody has checked.
     private static func principal(_ parameter: (String) -> String?) -> String {
         guard let expression = parameter("FERMATA_PRINCIPAL") else { return parameter("REMOTE_USER") ?? "" }
         return expression.isEmpty ? "" : sha256(expression)

@@ -4,7 +4,8 @@ public import Uploads
 
 // What stands below the root: folders, and files that are or will be published there.
 //
-// Every path is resolved beneath the root, and a symbolic link on the way is refused, whoever made it (dialects.md 0.7).
+// Every path is resolved beneath the root, and a symbolic link on the way is refused, whoever made it
+// (docs/dialects/README.md 0.7).
 
 /// An open folder.
 struct Folder: ~Copyable {
@@ -55,7 +56,7 @@ extension StagingArea {
         try Errno.wrap("sync folder") { () throws(Errno) in try sync(descriptor) }
     }
 
-    /// A path that no file has: `image.jpg`, else `image[1].jpg` and so on (dialects.md 1.4.7).
+    /// A path that no file has: `image.jpg`, else `image[1].jpg` and so on (docs/dialects/dcloud.md 1.4.7).
     ///
     /// The number is found by doubling and then halving, so that the ten-thousandth `image.jpg` costs some twenty
     /// look-ups; where names were removed in between, a gap may be taken.

@@ -2,7 +2,7 @@ import Glibc
 import SystemPackage
 import Uploads
 
-/// The root of a mount and the hidden folder in it where files are staged (design.md 5).
+/// The root of a mount and the hidden folder in it where files are staged (docs/architecture.md).
 ///
 /// 1. The folder is `ROOT/.fermata`, mode 0700, on the file system of the root, so that publishing is a rename.
 /// 2. The root is never created.

@@ -1,4 +1,4 @@
-/// The bytes of a file from `offset` up to, not including, `end` (dialects.md 0.1).
+/// The bytes of a file from `offset` up to, not including, `end` (docs/dialects/README.md 0.1).
 ///
 /// Both are counted in bytes from the start of the file, 0 ... 2^63-1, and `offset <= end`.
 public struct ByteRange: Hashable, Sendable {

@@ -3,7 +3,8 @@ public enum ComponentName {
     /// The longest extension that a shortened name keeps, in bytes, with its dot.
     private static let extensionBytesMax = 32
 
-    /// `image.jpg`, 2 -> `image[2].jpg` (dialects.md 1.4.7); shortened at the end of its stem where it would be too long.
+    /// `image.jpg`, 2 -> `image[2].jpg` (docs/dialects/dcloud.md 1.4.7); shortened at the end of its stem where it
+    /// would be too long.
     public static func numbered(_ name: String, _ number: Int) -> String {
         let dot = stemEnd(name)
         return fitted(stem: name[..<dot], suffix: "[\(number)]" + name[dot...])

@@ -1,4 +1,4 @@
-/// A sorted set of byte ranges that neither overlap nor touch (dialects.md 0.1).
+/// A sorted set of byte ranges that neither overlap nor touch (docs/dialects/README.md 0.1).
 ///
 /// 1. `ranges` is ascending, and a gap of at least one byte lies between any two of them.
 /// 2. No range is empty.

@@ -1,6 +1,6 @@
 /// Where the bytes of a part of a request belong.
 public enum Destination: Hashable, Sendable {
-    /// In a range of a session's file; the part's length must fit the range (dialects.md 1.4.2).
+    /// In a range of a session's file; the part's length must fit the range (docs/dialects/dcloud.md 1.4.2).
     case segment(SessionKey, FileSpec, ByteRange)
     /// In a file of their own that is held until a command says what becomes of it.
     case whole(bytesMax: Int64, isHashed: Bool)

@@ -41,7 +41,7 @@ public enum Admission: Hashable, Sendable {
 }
 
 extension FilePhase {
-    /// Decides on a segment for a file in this phase (dialects.md 1.4.3, 1.4.6).
+    /// Decides on a segment for a file in this phase (docs/dialects/dcloud.md 1.4.3, 1.4.6).
     ///
     /// - Parameters:
     ///   - range: where the bytes belong.

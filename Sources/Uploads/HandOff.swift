@@ -1,4 +1,4 @@
-/// What a site wants to be done with its files once they are whole (README, "Hand-off").
+/// What a site wants to be done with its files once they are whole (docs/hand-off.md).
 public struct HandOff: Hashable, Sendable {
     /// A program that is told of each published file, at least once: an absolute path (`FERMATA_HOOK`).
     public var hook: String?

@@ -1,4 +1,4 @@
-/// The 16 bytes of an MD5, in whatever spelling a client sends them (dialects.md 0.6).
+/// The 16 bytes of an MD5, in whatever spelling a client sends them (docs/dialects/README.md 0.6).
 public struct MD5Digest: Hashable, Sendable {
     /// How many bytes a digest has.
     public static let byteCount = 16

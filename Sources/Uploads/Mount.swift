@@ -1,4 +1,4 @@
-/// What the web server configured for one location (design.md 4).
+/// What the web server configured for one location (docs/settings.md).
 public struct Mount: Hashable, Sendable {
     /// The name of the mount in the ledger and in logs.
     public var name: String
@@ -12,9 +12,10 @@ public struct Mount: Hashable, Sendable {
     public var fileBytesMax: Int64
     /// The largest single part in bytes.
     public var partBytesMax: Int64
-    /// The least size of every part but a file's last, in bytes (dialects.md 3.4).
+    /// The least size of every part but a file's last, in bytes (docs/dialects/parts.md 3.4).
     public var partBytesMin: Int64
-    /// The size of parts that clients are told to send, in bytes (dialects.md 2.3, 5.2).
+    /// The size of parts that clients are told to send, in bytes (docs/dialects/fileid.md 2.3, docs/dialects/signed.md
+    /// 5.2).
     public var chunkBytes: Int64
     /// Allowed file name extensions (without dot) and media types, lower case; empty allows all.
     public var types: Set<String>
@@ -28,17 +29,17 @@ public struct Mount: Hashable, Sendable {
     public var durability: Durability
     /// Whether clients may resume; when not, they are told to upload plainly.
     public var allowsResume: Bool
-    /// Whether each part must come with its MD5 (dialects.md 3.3).
+    /// Whether each part must come with its MD5 (docs/dialects/parts.md 3.3).
     public var requiresDigest: Bool
-    /// Whether parts must be listed in ascending order (dialects.md D1-8).
+    /// Whether parts must be listed in ascending order (docs/dialects/parts.md D1-8).
     public var requiresOrder: Bool
-    /// Whether a list of parts is a member of an object (dialects.md D1-6).
+    /// Whether a list of parts is a member of an object (docs/dialects/parts.md D1-6).
     public var wrapsLists: Bool
-    /// The kinds of file that one task may have (dialects.md 5.2).
+    /// The kinds of file that one task may have (docs/dialects/signed.md 5.2).
     public var fileKinds: Set<String>
-    /// The first component of the paths that the server chooses (dialects.md 5.2).
+    /// The first component of the paths that the server chooses (docs/dialects/signed.md 5.2).
     public var keyPrefix: String
-    /// How long a URL for a part is valid, in seconds (dialects.md 5.1).
+    /// How long a URL for a part is valid, in seconds (docs/dialects/signed.md 5.1).
     public var urlSeconds: Int64
     /// The URL of the mount itself, without a slash at its end; empty takes it from the request.
     public var baseURL: String
@@ -46,7 +47,8 @@ public struct Mount: Hashable, Sendable {
     public var principalLimits = PrincipalLimits()
     /// How many bytes a second each principal may send to a process, on average; `nil` for any number.
     public var bytesPerSecond: Int64?
-    /// The origins whose pages may upload (Fetch 3.2), lower case, or `*` for all; empty when none but the site's own may.
+    /// The origins whose pages may upload (Fetch 3.2), lower case, or `*` for all; empty when none but the site's own
+    /// may.
     public var origins: Set<String> = []
     /// What is to be done with files once they are whole.
     public var handOff = HandOff()
@@ -58,10 +60,10 @@ public struct Mount: Hashable, Sendable {
     public var allowsCancel: Bool
     /// What published paths are prefixed with in answers; empty leaves them relative.
     public var publicURL: String
-    /// The media type of answers; hidden-iframe clients need `text/html` (dialects.md 0.2).
+    /// The media type of answers; hidden-iframe clients need `text/html` (docs/dialects/README.md 0.2).
     public var answerType: String
 
-    /// A mount with the defaults of design.md 4.
+    /// A mount with the defaults of docs/settings.md.
     public init(name: String, principal: String = "", root: String) {
         self.name = name
         self.principal = principal
@@ -91,7 +93,7 @@ public struct Mount: Hashable, Sendable {
     /// 1 TiB.
     public static let defaultFileBytesMax: Int64 = 1 << 40
     /// Enough for 4 GiB in segments of 100 KiB that come in any order: a random order leaves a quarter as many ranges
-    /// as segments at its worst. dialects.md 1.4.3 says 1024, which a shuffled 1 GiB upload exceeds.
+    /// as segments at its worst. docs/dialects/dcloud.md 1.4.3 says 1024, which a shuffled 1 GiB upload exceeds.
     public static let defaultDisjointRangesMax = 16_384
 
     /// The longest time by which an expiry is put off, in seconds.
@@ -114,7 +116,7 @@ public struct Mount: Hashable, Sendable {
     }
 }
 
-/// When an acknowledged segment is on disk (design.md 6).
+/// When an acknowledged segment is on disk (docs/guarantees.md).
 public enum Durability: String, Hashable, Sendable {
     /// Synced when the file is published; until then a checksum says which bytes a power cut has spared.
     case publish

@@ -32,7 +32,7 @@ public struct PartClaim: Hashable, Sendable {
     }
 }
 
-/// Where the parts of an upload lie in its staging file while they come in (design.md 5).
+/// Where the parts of an upload lie in its staging file while they come in (docs/architecture.md).
 ///
 /// Part n has the slot that starts at `(n - base) * stride`: its final place, when all parts but the last have `stride`
 /// bytes and no number is left out.
@@ -84,8 +84,8 @@ public struct AssemblyRules: Hashable, Sendable {
         self.totalMax = totalMax
     }
 
-    /// Checks a client's list against the committed parts (dialects.md 2.5, 3.4, 5.5); the digest of the whole file is
-    /// left to who has its bytes.
+    /// Checks a client's list against the committed parts (docs/dialects/fileid.md 2.5, docs/dialects/parts.md 3.4,
+    /// docs/dialects/signed.md 5.5); the digest of the whole file is left to who has its bytes.
     ///
     /// - Parameter claims: in ascending order, no number twice.
     /// - Returns: the listed parts, ascending.

@@ -1,4 +1,4 @@
-/// A path below the root of a mount, made of a client's text (dialects.md 0.7).
+/// A path below the root of a mount, made of a client's text (docs/dialects/README.md 0.7).
 ///
 /// 1. No component is empty, `.`, `..` or the folder in which Fermata stages files, and none holds a slash or a control
 ///    character; a backslash is an ordinary character.

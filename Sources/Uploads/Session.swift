@@ -1,4 +1,5 @@
-/// Whose upload, on which mount, under which identifier: the only way to look a session up (dialects.md 0.9).
+/// Whose upload, on which mount, under which identifier: the only way to look a session up (docs/dialects/README.md
+/// 0.9).
 public struct SessionKey: Hashable, Sendable {
     /// The name of the mount (`FERMATA_MOUNT`).
     public let mount: String
@@ -57,7 +58,7 @@ public struct FileSpec: Hashable, Sendable {
         FileSpec(field: field, fileName: fileName, mediaType: mediaType, target: target, total: total)
     }
 
-    /// Whether a segment declared as `other` belongs to the same file (dialects.md 1.4.3).
+    /// Whether a segment declared as `other` belongs to the same file (docs/dialects/dcloud.md 1.4.3).
     public func isSameFile(as other: FileSpec) -> Bool {
         total == other.total && fileName == other.fileName
     }

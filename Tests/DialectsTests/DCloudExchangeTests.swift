@@ -21,7 +21,7 @@ import Uploads
 
 @Suite struct CanonicalBoundaryTests {
     @Test(
-        "a boundary in a query is the same in each spelling of dialects.md 1.3",
+        "a boundary in a query is the same in each spelling of docs/dialects/dcloud.md 1.3",
         arguments: [
             ("abc", "abc"), ("Boundary+0A+0B", "Boundary+0A+0B"), ("Boundary%2B0A%2B0B", "Boundary+0A+0B"),
             (" a b ", "a+b"), ("%20a%20b%20", "a+b"), ("a%zz%4", "a%zz%4"), ("", nil), ("%20", nil), ("%FF", nil),

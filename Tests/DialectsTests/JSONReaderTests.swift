@@ -70,7 +70,7 @@ import Testing
         #expect(throws: JSONReader.Failure.self) { try JSONReader.read([0x22, 0xFF, 0x22]) }
     }
 
-    @Test("numbers may come as text (dialects.md 0.3)")
+    @Test("numbers may come as text (docs/dialects/README.md 0.3)")
     func naturals() throws {
         #expect(try read("\"12\"").natural == 12)
         #expect(try read("12").natural == 12)

@@ -5,7 +5,7 @@ import Uploads
 
 @Suite struct DigestsTests {
     @Test(
-        "MD5 values of dialects.md 8, however the bytes come",
+        "MD5 values of docs/dialects/README.md 8, however the bytes come",
         arguments: [
             ("", "d41d8cd98f00b204e9800998ecf8427e"), ("0123", "eb62f6b9306db575c2d596b1279627a4"),
             ("456789", "e35cf7b66449df565f93c607d5a81d09"), ("0123456789", "781e5e245d69b566979b86e28d23f2c7"),

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The rows of dialects.md 1.8, through nginx.
+/// The rows of docs/dialects/dcloud.md 1.8, through nginx.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct DCloudAmbiguityTests {
     private let site: Site

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The bodies of the DCloud protocol (dialects.md 1), and a connection to send them on.
+/// The bodies of the DCloud protocol (docs/dialects/dcloud.md 1), and a connection to send them on.
 struct DCloudClient {
     let site: any UploadServer
     var path = "/FileUploader/"
@@ -90,7 +90,7 @@ extension HTTPConnection.Answer {
         return try #require(files[name] as? [String: Any])
     }
 
-    /// Checks that the answer is an error as dialects.md 1.5 has it.
+    /// Checks that the answer is an error as docs/dialects/dcloud.md 1.5 has it.
     func expectError(_ status: Int, _ code: Int, sourceLocation: SourceLocation = #_sourceLocation) throws {
         #expect(self.status == status, "\(body)", sourceLocation: sourceLocation)
         #expect(self.status != 400, sourceLocation: sourceLocation)

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// The tables of dialects.md 1.2, 1.4.2 and 1.5, through nginx. Vector 18: every error has a status other than 400 and a
-/// JSON body, which `expectError` checks each time.
+/// The tables of docs/dialects/dcloud.md 1.2, 1.4.2 and 1.5, through nginx. Vector 18: every error has a status other
+/// than 400 and a JSON body, which `expectError` checks each time.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct DCloudErrorTests {
     private let site: Site
@@ -337,7 +337,7 @@ struct DCloudErrorTests {
         try connection.receive().expectError(415, 4004)
     }
 
-    // MARK: Configuration, design.md 4
+    // MARK: Configuration, docs/settings.md
 
     @Test(
         "a mount that is configured wrongly is a 500 and one line in the log",

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The worked example of dialects.md 1.9 and the twenty D4 vectors of section 8, through nginx.
+/// The worked example of docs/dialects/dcloud.md 1.9 and the twenty vectors of 1.10, through nginx.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct DCloudVectorTests {
     private let site: Site

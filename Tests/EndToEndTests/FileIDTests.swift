@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The fileId protocol (dialects.md 2) as a client has it.
+/// The fileId protocol (docs/dialects/fileid.md 2) as a client has it.
 struct FileIDClient {
     var http: FormClient
 
@@ -34,7 +34,7 @@ struct FileIDClient {
     }
 }
 
-/// The D0 vectors of dialects.md 8, the table of 2.6 and the rows of 2.8, through nginx.
+/// The D0 vectors of docs/dialects/fileid.md 2.9, the table of 2.6 and the rows of 2.8, through nginx.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct FileIDTests {
     private let site: Site

@@ -80,7 +80,7 @@ func md5(_ bytes: [UInt8]) -> String {
 func md5(_ text: String) -> String { md5(Array(text.utf8)) }
 
 extension HTTPConnection.Answer {
-    /// Checks an error of dialects.md 2.6 or 3.6, byte for byte but for its message.
+    /// Checks an error of docs/dialects/fileid.md 2.6 or docs/dialects/parts.md 3.6, byte for byte but for its message.
     func expectWord(_ status: Int, _ word: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         #expect(self.status == status, "\(body)", sourceLocation: sourceLocation)
         #expect(
@@ -92,14 +92,14 @@ extension HTTPConnection.Answer {
         #expect((try json["message"] as? String)?.isEmpty == false, sourceLocation: sourceLocation)
     }
 
-    /// Checks an error of dialects.md 4.4.
+    /// Checks an error of docs/dialects/offset.md 4.4.
     func expectMessage(_ status: Int, _ message: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         #expect(self.status == status, "\(body)", sourceLocation: sourceLocation)
         #expect(body == #"{"code":1,"message":"\#(message)"}"#, sourceLocation: sourceLocation)
         try expectPlainHead(sourceLocation)
     }
 
-    /// Checks an error of dialects.md 5.8.
+    /// Checks an error of docs/dialects/signed.md 5.8.
     func expectDetail(_ status: Int, sourceLocation: SourceLocation = #_sourceLocation) throws {
         #expect(self.status == status, "\(body)", sourceLocation: sourceLocation)
         #expect((try json["detail"] as? String)?.isEmpty == false, "\(body)", sourceLocation: sourceLocation)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The offset protocol (dialects.md 4) as a client has it.
+/// The offset protocol (docs/dialects/offset.md 4) as a client has it.
 struct OffsetClient {
     var http: FormClient
     var storagePath = "./testupload/"
@@ -54,7 +54,7 @@ extension HTTPConnection.Answer {
     }
 }
 
-/// The D2 vectors of dialects.md 8, the errors of 4.2-4.4 and the rows of 4.6, through nginx.
+/// The D2 vectors of docs/dialects/offset.md 4.7, the errors of 4.2-4.4 and the rows of 4.6, through nginx.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct OffsetTests {
     private let site: Site

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The protocol of parallel parts (dialects.md 3) as a client has it.
+/// The protocol of parallel parts (docs/dialects/parts.md 3) as a client has it.
 struct PartsClient {
     var http: FormClient
 
@@ -40,7 +40,7 @@ struct PartsClient {
     }
 }
 
-/// The D1 vectors of dialects.md 8, the table of 3.6 and the rows of 3.9, through nginx.
+/// The D1 vectors of docs/dialects/parts.md 3.10, the table of 3.6 and the rows of 3.9, through nginx.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct PartsTests {
     private let site: Site

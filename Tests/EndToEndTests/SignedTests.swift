@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The protocol of signed part URLs (dialects.md 5) as a client has it.
+/// The protocol of signed part URLs (docs/dialects/signed.md 5) as a client has it.
 struct SignedClient {
     var http: FormClient
 
@@ -83,7 +83,7 @@ struct SignedClient {
     }
 }
 
-/// The D3 vectors of dialects.md 8, the table of 5.8 and the rows of 5.10, through nginx.
+/// The D3 vectors of docs/dialects/signed.md 5.11, the table of 5.8 and the rows of 5.10, through nginx.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct SignedTests {
     private let site: Site

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What the tests of this run have tried so far. The totals of a whole run are in the README.
+/// What the tests of this run have tried so far. The totals of a whole run are in docs/guarantees.md.
 enum Tally: String, CaseIterable {
     case faultsInjected = "faults injected"
     case powerCuts = "power cuts"

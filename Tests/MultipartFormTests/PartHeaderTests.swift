@@ -93,7 +93,7 @@ import Testing
 
 @Suite struct ValueTests {
     @Test(
-        "ranges by the grammar of dialects.md 1.4.2",
+        "ranges by the grammar of docs/dialects/dcloud.md 1.4.2",
         arguments: [
             ("0-4/10", 0, 4, 10), ("bytes 0-4/10", 0, 4, 10), ("Bytes 0 - 4 / 10", 0, 4, 10), (" 0-0/0 ", 0, 0, 0),
             ("9223372036854775807-9223372036854775807/9223372036854775807", Int64.max, .max, .max),
@@ -120,7 +120,7 @@ import Testing
     }
 
     @Test(
-        "integer fields by dialects.md 0.5",
+        "integer fields by docs/dialects/README.md 0.5",
         arguments: [
             ("0", 0), (" 42 ", 42), ("\"1937\"", 1937), ("9223372036854775807", .max), ("9223372036854775808", nil),
             ("", nil), ("-1", nil), ("+1", nil), ("1.0", nil), ("1e3", nil), ("\"", nil), ("\"\"1\"\"", nil),
@@ -132,7 +132,7 @@ import Testing
     }
 
     @Test(
-        "file names made safe by dialects.md 0.4",
+        "file names made safe by docs/dialects/README.md 0.4",
         arguments: [
             ("a.txt", "a.txt"), ("../../etc/passwd", "passwd"), (#"C:\fakepath\x.jpg"#, "x.jpg"), ("a/b\\c", "c"),
             ("", nil), (".", nil), ("a/..", nil), ("dir/", nil), ("a\u{0}b", nil), ("a\r\nb", nil), ("a\u{85}b", nil),

@@ -94,7 +94,7 @@ import Testing
     private let other = FileSpec(field: "f", fileName: "b", mediaType: "", target: .test("b"), total: 10)
 
     @Test(
-        "what becomes of a segment, by the tables of dialects.md 1.4.3 and 1.4.6",
+        "what becomes of a segment, by the tables of docs/dialects/dcloud.md 1.4.3 and 1.4.6",
         arguments: [
             // phase, offset, end, same file, admission
             (FilePhase.reserved, 0, 4, true, Admission.write), (.reserved, 4, 8, true, .write),

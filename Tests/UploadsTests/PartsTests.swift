@@ -8,7 +8,7 @@ import Testing
     ]
 
     @Test(
-        "every spelling of dialects.md 0.6 is the same digest",
+        "every spelling of docs/dialects/README.md 0.6 is the same digest",
         arguments: [
             "eb62f6b9306db575c2d596b1279627a4", "EB62F6B9306DB575C2D596B1279627A4", "62L2uTBttXXC1ZaxJ5YnpA==",
             "\"eb62f6b9306db575c2d596b1279627a4\"", "W/\"eb62f6b9306db575c2d596b1279627a4\"",
@@ -32,7 +32,7 @@ import Testing
 
 @Suite struct RelativePathTests {
     @Test(
-        "paths are taken below the root (dialects.md 0.7)",
+        "paths are taken below the root (docs/dialects/README.md 0.7)",
         arguments: [
             ("a", "a"), ("/a/b", "a/b"), ("./a//b/./c/", "a/b/c"), ("a\\b", "a\\b"), ("...", "..."), ("", ""),
             ("/", ""), ("./", ""), ("é/ü", "é/ü"), (".fermata2", ".fermata2"), ("a b", "a b"),

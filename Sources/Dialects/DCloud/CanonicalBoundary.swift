@@ -1,6 +1,6 @@
 import MultipartForm
 
-/// The session key of a DCloud upload (dialects.md 1.3, "Canonical boundary").
+/// The session key of a DCloud upload (docs/dialects/dcloud.md 1.3, "Canonical boundary").
 ///
 /// Clients send their boundary in a query as it is or percent-encoded, and some boundaries hold a `+`: so `%XX` is
 /// decoded, `+` is left alone, and a space that is left over was a `+`.

@@ -1,7 +1,7 @@
 import HTTPTypes
 import Uploads
 
-// The answers of dialects.md 1.3, 1.4.7 and 1.5, member by member.
+// The answers of docs/dialects/dcloud.md 1.3, 1.4.7 and 1.5, member by member.
 
 extension DCloudExchange {
     func answer(_ outcomes: [Result<Outcome, UploadError>]) -> Answer {

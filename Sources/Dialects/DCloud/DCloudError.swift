@@ -2,7 +2,8 @@ import HTTPTypes
 import MultipartForm
 import Uploads
 
-/// A refusal in the words of dialects.md 1.5. Its status is never 400, of which the vendor's client loses the body.
+/// A refusal in the words of docs/dialects/dcloud.md 1.5. Its status is never 400, of which the vendor's client loses
+/// the body.
 struct DCloudError: Error {
     let code: Int64
     let status: HTTPResponse.Status
@@ -115,7 +116,7 @@ struct DCloudError: Error {
         if error.isLimit { self = .tooLarge("\(error)") } else { self = .partial("\(error)") }
     }
 
-    /// The same for a query, which has no status but 200 and 503 (dialects.md 1.3).
+    /// The same for a query, which has no status but 200 and 503 (docs/dialects/dcloud.md 1.3).
     var asQueryFailure: DCloudError {
         DCloudError(code, .serviceUnavailable, message, failure: failure)
     }

@@ -2,7 +2,7 @@ import HTTPTypes
 import MultipartForm
 import Uploads
 
-/// One request in the DCloud Uploader protocol (dialects.md 1).
+/// One request in the DCloud Uploader protocol (docs/dialects/dcloud.md 1).
 ///
 /// 1. Nothing is decided on the form as a whole before its end, as fields may follow files.
 /// 2. The first failure is the one reported; parts before it stay committed, later ones are drained.
@@ -149,7 +149,7 @@ struct DCloudExchange: Exchange {
         case .success(.committed(let progress, let isWhole)):
             files.append(.segment(progress, isWhole: isWhole))
         case .success(.held(let held, let count, _)):
-            // A browser's file input without a choice (dialects.md 0.4).
+            // A browser's file input without a choice (docs/dialects/README.md 0.4).
             if file.hasFileName, file.fileName.isEmpty, count == 0 { return }
             files.append(.plain(held, Self.spec(of: file, total: count)))
         case .failure(.tooLarge) where file.bytesMax == formBytesMax:
@@ -197,7 +197,7 @@ struct DCloudExchange: Exchange {
         return uploadCommands()
     }
 
-    /// A query or a cancellation, which have no files (dialects.md 1.2).
+    /// A query or a cancellation, which have no files (docs/dialects/dcloud.md 1.2).
     private func controlPlan() -> Plan? {
         guard value("server")?.lowercased() == "uploader" else { return nil }
         switch value("action")?.lowercased() {
@@ -209,7 +209,7 @@ struct DCloudExchange: Exchange {
         }
     }
 
-    /// The value of a field; the body wins over the URL (dialects.md 0.4).
+    /// The value of a field; the body wins over the URL (docs/dialects/README.md 0.4).
     private func value(_ name: String) -> String? {
         (requestFields.last { $0.name == name }?.value ?? queryFields.last { $0.name == name }?.value)
             .map { $0.trimmingWhiteSpace() }
@@ -259,7 +259,7 @@ struct DCloudExchange: Exchange {
         return commands
     }
 
-    /// The total that this request's segments of the same name and file name declare (dialects.md 1.4.4).
+    /// The total that this request's segments of the same name and file name declare (docs/dialects/dcloud.md 1.4.4).
     private func totalOfSegments(like spec: FileSpec) -> Int64? {
         for case .segment(let progress, _) in files
         where progress.spec.field == spec.field && progress.spec.fileName == spec.fileName {

@@ -2,11 +2,11 @@ import HTTPTypes
 import MultipartForm
 import Uploads
 
-/// One request in the fileId protocol (dialects.md 2): initiate, resume, part or complete, told apart by the field
-/// `option` when the whole form is known.
+/// One request in the fileId protocol (docs/dialects/fileid.md 2): initiate, resume, part or complete, told apart by
+/// the field `option` when the whole form is known.
 ///
-/// The bytes of a part go to its slot when fileId and part stand before them, else to a file of their own; in both cases
-/// they are committed after the close delimiter.
+/// The bytes of a part go to its slot when fileId and part stand before them, else to a file of their own; in both
+/// cases they are committed after the close delimiter.
 struct FileIDExchange: Exchange {
     private static let scalarFields: Set<String> = [
         "option", "catalog", "mode", "notes", "fileId", "part", "md5", "parts",
@@ -111,7 +111,7 @@ struct FileIDExchange: Exchange {
         .answer(Answer(.ok, .object(members), type: mount.answerType, code: "OK"))
     }
 
-    // MARK: Initiate (dialects.md 2.3)
+    // MARK: Initiate (docs/dialects/fileid.md 2.3)
 
     private func initiate() -> Step {
         guard let catalog = form["catalog"], (1...Self.catalogBytesMax).contains(catalog.utf8.count) else {
@@ -178,7 +178,7 @@ struct FileIDExchange: Exchange {
         }
     }
 
-    // MARK: Upload part (dialects.md 2.4)
+    // MARK: Upload part (docs/dialects/fileid.md 2.4)
 
     private func storePart() -> Step {
         guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("fileId must be an integer")) }
@@ -201,7 +201,7 @@ struct FileIDExchange: Exchange {
         case .success(.committed): return .answer(refusal(.superseded))
         case .success(.held(let held, _, let digest)):
             return .perform(.commitPart(held, key, number: number, expected: expected), orFail: refusal) { _ in
-                // A client that sent a digest compares the answer with its own spelling (dialects.md 0.6).
+                // A client that sent a digest compares the answer with its own spelling (docs/dialects/README.md 0.6).
                 let md5 = expected == nil ? digest.map { "\($0)" } : form["md5"]?.trimmingWhiteSpace()
                 return answer([
                     ("fileId", .integer(Int64(key.session.id) ?? 0)), ("part", .integer(Int64(number))),
@@ -211,7 +211,7 @@ struct FileIDExchange: Exchange {
         }
     }
 
-    // MARK: Complete (dialects.md 2.5)
+    // MARK: Complete (docs/dialects/fileid.md 2.5)
 
     private func complete() -> Step {
         guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("fileId must be an integer")) }
@@ -242,7 +242,7 @@ struct FileIDExchange: Exchange {
         }
     }
 
-    /// The list of parts: a relaxed literal of index -> MD5 (dialects.md 0.3); ascending, at least one.
+    /// The list of parts: a relaxed literal of index -> MD5 (docs/dialects/README.md 0.3); ascending, at least one.
     private static func claims(_ text: String?) throws(WordError) -> [PartClaim] {
         guard let text else { throw .invalidArgument("parts is required: an object of part number and MD5") }
         let json: JSON

@@ -1,7 +1,8 @@
 import HTTPTypes
 import Uploads
 
-/// A refusal in the words of dialects.md 4.2-4.4, which clients compare literally: `{"code":1,"message":"…"}`.
+/// A refusal in the words of docs/dialects/offset.md 4.2-4.4, which clients compare literally:
+/// `{"code":1,"message":"…"}`.
 struct OffsetError: Error {
     let status: HTTPResponse.Status
     let message: String

@@ -3,10 +3,11 @@ import HTTPTypes
 import MultipartForm
 import Uploads
 
-/// One request in the offset protocol (dialects.md 4): POST creates an upload or tells its offset, PATCH appends to it.
+/// One request in the offset protocol (docs/dialects/offset.md 4): POST creates an upload or tells its offset, PATCH
+/// appends to it.
 ///
-/// The file may stand before `upload_offset` in a PATCH, so its bytes are written behind the committed ones and committed
-/// only when the offset turns out to be that.
+/// The file may stand before `upload_offset` in a PATCH, so its bytes are written behind the committed ones and
+/// committed only when the offset turns out to be that.
 struct OffsetExchange: Exchange {
     private static let scalarFields: Set<String> = [
         "storage_path", "file_relative_path", "file_type", "file_size", "upload_offset",
@@ -21,7 +22,8 @@ struct OffsetExchange: Exchange {
     private let mount: Mount
     private let operation: Operation
     private var form: RequestForm
-    /// A multipart body that is labelled as urlencoded shows its delimiter where a name should be (dialects.md D2-16).
+    /// A multipart body that is labelled as urlencoded shows its delimiter where a name should be
+    /// (docs/dialects/offset.md D2-16).
     private var isMislabelled = false
 
     init(_ head: RequestHead, on mount: Mount) {
@@ -93,7 +95,7 @@ struct OffsetExchange: Exchange {
         return .answer(Answer(.ok, .object(members), type: mount.answerType, code: "0"))
     }
 
-    // MARK: POST (dialects.md 4.2)
+    // MARK: POST (docs/dialects/offset.md 4.2)
 
     private func create() -> Step {
         guard let storagePath = form["storage_path"], !storagePath.isEmpty,
@@ -118,7 +120,7 @@ struct OffsetExchange: Exchange {
         }
     }
 
-    /// Whatever keeps a folder from being made has one message (dialects.md 4.2, step 4).
+    /// Whatever keeps a folder from being made has one message (docs/dialects/offset.md 4.2, step 4).
     private func folderRefusal(_ error: UploadError) -> Answer {
         switch error {
         case .noSpace: refusal(error)
@@ -195,7 +197,7 @@ struct OffsetExchange: Exchange {
         return .object(members)
     }
 
-    // MARK: PATCH (dialects.md 4.3)
+    // MARK: PATCH (docs/dialects/offset.md 4.3)
 
     private func append(to key: FileKey) -> Step {
         if case .failure(.tooLarge) = form.file?.result { return refuse(.requestTooLarge) }

@@ -2,7 +2,8 @@ import HTTPTypes
 import MultipartForm
 import Uploads
 
-/// One request in the protocol of parallel parts (dialects.md 3), told apart by the last component of its path.
+/// One request in the protocol of parallel parts (docs/dialects/parts.md 3), told apart by the last component of its
+/// path.
 struct PartsExchange: Exchange {
     private static let scalarFields: Set<String> = [
         "resourceKey", "md5", "partNumber", "uploadId", "completeMultipartUpload",
@@ -13,7 +14,7 @@ struct PartsExchange: Exchange {
         case upload
         case uploadComplete
         case listParts
-        /// An extension (dialects.md D1-14).
+        /// An extension (docs/dialects/parts.md D1-14).
         case abort
 
         var media: Set<RequestForm.Media> {
@@ -111,7 +112,7 @@ struct PartsExchange: Exchange {
         .answer(Answer(.ok, json, type: mount.answerType, code: "OK"))
     }
 
-    // MARK: uploadInit (dialects.md 3.2)
+    // MARK: uploadInit (docs/dialects/parts.md 3.2)
 
     private func begin() -> Step {
         guard let resourceKey = form["resourceKey"], !resourceKey.isEmpty else {
@@ -142,7 +143,7 @@ struct PartsExchange: Exchange {
             target: Target(path, ifTaken: .replace),
             total: 0
         )
-        // A digest of the whole file counts only when it is one (dialects.md D1-9).
+        // A digest of the whole file counts only when it is one (docs/dialects/parts.md D1-9).
         let digest = form["md5"].flatMap { MD5Digest(parsing: $0) }
         let fields = digest.map { [FormField(name: "md5", value: "\($0)")] } ?? []
         let upload = NewUpload(key, spec, fields: fields, kind: .parts(PartLayout(stride: nil)))
@@ -151,7 +152,7 @@ struct PartsExchange: Exchange {
         }
     }
 
-    // MARK: upload (dialects.md 3.3)
+    // MARK: upload (docs/dialects/parts.md 3.3)
 
     private func storePart() -> Step {
         guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("uploadId is required")) }
@@ -177,13 +178,13 @@ struct PartsExchange: Exchange {
         case .success(.committed): return .answer(refusal(.superseded))
         case .success(.held(let held, _, let digest)):
             return .perform(.commitPart(held, key, number: number, expected: expected), orFail: refusal) { _ in
-                // The client compares the answer with its own spelling (dialects.md 0.6).
+                // The client compares the answer with its own spelling (docs/dialects/README.md 0.6).
                 answer(.object([("md5", .string(md5.isEmpty ? digest.map { "\($0)" } ?? "" : md5))]))
             }
         }
     }
 
-    // MARK: uploadComplete (dialects.md 3.4)
+    // MARK: uploadComplete (docs/dialects/parts.md 3.4)
 
     private func complete() -> Step {
         guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("uploadId is required")) }
@@ -246,7 +247,7 @@ struct PartsExchange: Exchange {
         return sorted
     }
 
-    // MARK: listParts (dialects.md 3.5)
+    // MARK: listParts (docs/dialects/parts.md 3.5)
 
     private func list() -> Step {
         guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("uploadId is required")) }
@@ -261,7 +262,7 @@ struct PartsExchange: Exchange {
         }
     }
 
-    // MARK: abort (dialects.md D1-14)
+    // MARK: abort (docs/dialects/parts.md D1-14)
 
     private func abort() -> Step {
         guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("uploadId is required")) }

@@ -1,7 +1,7 @@
 import MultipartForm
 import Uploads
 
-/// The members of a JSON call (dialects.md 5), each read with a message that names it.
+/// The members of a JSON call (docs/dialects/signed.md 5), each read with a message that names it.
 struct CallArguments {
     private let json: JSON
 
@@ -32,7 +32,7 @@ struct CallArguments {
         }
     }
 
-    /// The list of parts, sorted: objects of part_number and etag, or arrays of the two (dialects.md D3-6).
+    /// The list of parts, sorted: objects of part_number and etag, or arrays of the two (docs/dialects/signed.md D3-6).
     func claims() throws(SignedError) -> [PartClaim] {
         guard case .array(let entries) = json["parts"], !entries.isEmpty else {
             throw .badRequest("parts is required, as an array of part_number and etag")
@@ -57,7 +57,8 @@ struct CallArguments {
         return claims.sorted { $0.number < $1.number }
     }
 
-    /// All members as they came, each of which but those that name objects must be a scalar (dialects.md 5.6).
+    /// All members as they came, each of which but those that name objects must be a scalar (docs/dialects/signed.md
+    /// 5.6).
     func metadata() throws(SignedError) -> JSON {
         guard case .object(let members) = json else { throw .badRequest("the body must be a JSON object") }
         var last: [(String, JSON)] = []

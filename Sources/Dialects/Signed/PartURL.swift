@@ -2,10 +2,10 @@ import Digests
 import MultipartForm
 import Uploads
 
-/// A URL to which anyone who has it may PUT one part (dialects.md 5.2).
+/// A URL to which anyone who has it may PUT one part (docs/dialects/signed.md 5.2).
 ///
-/// It names the upload, its owner, the part and when it expires, and bears a signature over the method, the mount and all
-/// of these. So it needs no cookie and no header, and one for another part or time can not be made up.
+/// It names the upload, its owner, the part and when it expires, and bears a signature over the method, the mount and
+/// all of these. So it needs no cookie and no header, and one for another part or time can not be made up.
 struct PartURL: Hashable {
     /// What the path of the mount is followed by.
     static let pathPrefix = ["multipart", "part"]

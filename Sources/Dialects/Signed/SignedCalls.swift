@@ -2,7 +2,7 @@ import Digests
 import HTTPTypes
 import Uploads
 
-// The JSON calls of dialects.md 5.2 and 5.4-5.7.
+// The JSON calls of docs/dialects/signed.md 5.2 and 5.4-5.7.
 
 extension SignedExchange {
     /// Under these names the task's state is kept with it.
@@ -11,7 +11,7 @@ extension SignedExchange {
         static let confirmation = "confirmation"
     }
 
-    // MARK: init (dialects.md 5.2)
+    // MARK: init (docs/dialects/signed.md 5.2)
 
     func initiate(_ arguments: CallArguments) throws(SignedError) -> Step {
         let fileName = try arguments.text("filename")
@@ -104,7 +104,7 @@ extension SignedExchange {
         ])
     }
 
-    // MARK: list (dialects.md 5.4)
+    // MARK: list (docs/dialects/signed.md 5.4)
 
     func list(_ arguments: CallArguments) throws(SignedError) -> Step {
         try withUpload(arguments) { _, key, file in
@@ -142,7 +142,7 @@ extension SignedExchange {
         }
     }
 
-    // MARK: complete (dialects.md 5.5)
+    // MARK: complete (docs/dialects/signed.md 5.5)
 
     func complete(_ arguments: CallArguments) throws(SignedError) -> Step {
         let claims = try arguments.claims()
@@ -175,7 +175,7 @@ extension SignedExchange {
         }
     }
 
-    // MARK: abort (dialects.md 5.7)
+    // MARK: abort (docs/dialects/signed.md 5.7)
 
     func abort(_ arguments: CallArguments) throws(SignedError) -> Step {
         let key = FileKey(session(try arguments.text("task_id")), field: try arguments.text("upload_id"))
@@ -187,7 +187,7 @@ extension SignedExchange {
         }
     }
 
-    // MARK: confirm (dialects.md 5.6)
+    // MARK: confirm (docs/dialects/signed.md 5.6)
 
     func confirm(_ arguments: CallArguments) throws(SignedError) -> Step {
         let taskID = try arguments.text("task_id")

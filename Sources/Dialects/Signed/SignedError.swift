@@ -1,7 +1,8 @@
 import HTTPTypes
 import Uploads
 
-/// A refusal in the form of dialects.md 5.8: `{"detail":"…"}`, always a string, as clients show it to their users.
+/// A refusal in the form of docs/dialects/signed.md 5.8: `{"detail":"…"}`, always a string, as clients show it to their
+/// users.
 struct SignedError: Error {
     let status: HTTPResponse.Status
     let detail: String

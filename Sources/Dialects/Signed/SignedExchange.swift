@@ -2,7 +2,7 @@ import Digests
 import HTTPTypes
 import Uploads
 
-/// One request in the protocol of signed part URLs (dialects.md 5): a JSON call, or the bytes of a part.
+/// One request in the protocol of signed part URLs (docs/dialects/signed.md 5): a JSON call, or the bytes of a part.
 ///
 /// A task is a session, and each of its uploads a file of it; so they are found by mount, principal and task.
 struct SignedExchange: Exchange {
@@ -119,7 +119,7 @@ struct SignedExchange: Exchange {
         .answer(Answer(.ok, .object(members), type: mount.answerType, code: "OK"))
     }
 
-    // MARK: PUT part (dialects.md 5.3)
+    // MARK: PUT part (docs/dialects/signed.md 5.3)
 
     private func storePart(_ url: PartURL) -> Step {
         switch stored {

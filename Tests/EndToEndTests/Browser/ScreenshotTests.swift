@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Makes the pictures of the README; Tests/screenshots runs it.
+/// Makes the pictures of the documentation; Tests/screenshots runs it.
 @Suite struct ScreenshotTests {
     private static let folder = ProcessInfo.processInfo.environment["FERMATA_SCREENSHOTS"]
 

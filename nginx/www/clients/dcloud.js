@@ -1,4 +1,5 @@
-// DCloud Uploader (dialects.md 1): a multipart boundary names the upload, the `range` parameter says where bytes belong.
+// DCloud Uploader (docs/dialects/dcloud.md 1): a multipart boundary names the upload, the `range` parameter says where
+// bytes belong.
 //
 // All clients have this interface:
 //

@@ -1,4 +1,4 @@
-// Numbered parts under an integer fileId, at one URL (dialects.md 2). The interface is that of dcloud.js.
+// Numbered parts under an integer fileId, at one URL (docs/dialects/fileid.md 2). The interface is that of dcloud.js.
 import { md5 } from "../digests.js";
 import { Progress, UploadError, formBody, inParallel, randomDigits } from "../transport.js";
 

@@ -1,4 +1,4 @@
-// TAPR file-upload: bytes appended at an offset (dialects.md 4). The interface is that of dcloud.js.
+// TAPR file-upload: bytes appended at an offset (docs/dialects/offset.md 4). The interface is that of dcloud.js.
 import { Progress, UploadError, formBody, randomDigits } from "../transport.js";
 
 /** The largest PATCH that the protocol allows by default is 10 MiB. */

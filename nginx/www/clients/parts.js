@@ -1,4 +1,4 @@
-// Parallel parts after the model of Alibaba Cloud OSS (dialects.md 3). The interface is that of dcloud.js.
+// Parallel parts after the model of Alibaba Cloud OSS (docs/dialects/parts.md 3). The interface is that of dcloud.js.
 import { md5 } from "../digests.js";
 import { Progress, formBody, inParallel, randomDigits } from "../transport.js";
 

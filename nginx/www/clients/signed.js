@@ -1,4 +1,4 @@
-// JSON calls, and bytes sent by PUT to signed URLs (dialects.md 5). The interface is that of dcloud.js.
+// JSON calls, and bytes sent by PUT to signed URLs (docs/dialects/signed.md 5). The interface is that of dcloud.js.
 import { Progress, inParallel } from "../transport.js";
 
 const PART_BYTES = 8 << 20;
