@@ -12,8 +12,8 @@ public struct Boundary: Hashable, Sendable {
 
     /// Takes the boundary from the value of a Content-Type field.
     public init(contentType: String) throws(MultipartError) {
-        let parameters = HeaderParameters(Array(contentType.utf8))
-        guard let bytes = parameters["boundary"]?.trimmingWhiteSpace() else { throw .boundaryMissing }
+        let parameters = try HeaderParameters(Array(contentType.utf8))
+        guard let bytes = try parameters.value(of: "boundary")?.trimmingWhiteSpace() else { throw .boundaryMissing }
         try self.init(bytes: Array(bytes))
     }
 

@@ -42,11 +42,20 @@ public enum FormURLEncoded {
         _ bytes: ArraySlice<UInt8>,
         where isDecoded: (UInt8) -> Bool = { _ in true }
     ) -> [UInt8] {
+        decodingEscapes(bytes, escape: UInt8(ascii: "%"), where: isDecoded)
+    }
+
+    /// The same with another character than `%`.
+    static func decodingEscapes(
+        _ bytes: ArraySlice<UInt8>,
+        escape: UInt8,
+        where isDecoded: (UInt8) -> Bool = { _ in true }
+    ) -> [UInt8] {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)
         var index = bytes.startIndex
         while index < bytes.endIndex {
-            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.endIndex,
+            if bytes[index] == escape, index + 2 < bytes.endIndex,
                 let high = bytes[index + 1].hexadecimalValue, let low = bytes[index + 2].hexadecimalValue,
                 isDecoded(high << 4 | low)
             {

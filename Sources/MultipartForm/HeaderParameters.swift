@@ -1,14 +1,19 @@
 /// The value of a structured header field: a first token and parameters behind semicolons, read as leniently as clients
 /// write them (docs/dialects/README.md 0.4).
 ///
-/// Inside quotes only `\"` and `\\` are escapes, as others are Windows paths; a quote that is not followed by optional
-/// white space and `;` or the end is a character of the value, as some clients do not escape. Of a parameter that is
-/// given twice the last counts.
+/// 1. Inside quotes only `\"` and `\\` are escapes, as others are Windows paths.
+/// 2. A quote that is not followed by optional white space and `;` or the end is a character of the value, as some
+///    clients do not escape.
+/// 3. `\"` before `;` or the end is an escape only where the next quote without a backslash closes the value; else it is
+///    the end of a value whose last character is a backslash: `filename="C:\"; range="0-4/10"`.
+/// 4. A value that seems to hold further parameters, since its quote is not closed, is refused. So is a parameter given
+///    twice with different values.
+/// 5. The first token may be missing: `name="file"; filename="a"`.
 struct HeaderParameters {
-    /// What stands before the first semicolon, lower case.
-    let token: String
     private let bytes: [UInt8]
     private var parameters: [Parameter] = []
+    /// Whether a parameter is of an extended form, such as `filename*` or `filename*0`.
+    private(set) var hasExtended = false
 
     /// Where a parameter stands.
     private struct Parameter {
@@ -18,38 +23,68 @@ struct HeaderParameters {
         let hasEscapes: Bool
     }
 
-    /// The raw value of a parameter, unquoted; names are case-insensitive and given in lower case.
-    subscript(name: String) -> ArraySlice<UInt8>? {
-        guard let parameter = parameters.last(where: { bytes.isSame($0.name, asLowercase: name) }) else { return nil }
-        let value = bytes[parameter.value]
-        return parameter.hasEscapes ? Self.unescaping(value) : value
-    }
-
     /// The parameters of a field whose value is a range of these bytes; all of them by default.
-    init(_ bytes: [UInt8], in range: Range<Int>? = nil) {
+    ///
+    /// - Throws: `parameterUnclosed`.
+    init(_ bytes: [UInt8], in range: Range<Int>? = nil) throws(MultipartError) {
         let range = range ?? bytes.indices
         self.bytes = bytes
-        var scanner = Scanner(bytes: bytes, index: range.lowerBound, end: range.upperBound)
-        let token = bytes.trimmingWhiteSpace(scanner.take { $0 == UInt8(ascii: ";") })
-        self.token = clientText(bytes[token]).lowercased()
-        scanner.skip()
+        var scanner = ParameterScanner(bytes: bytes, index: range.lowerBound, end: range.upperBound)
+        _ = scanner.take { $0 == UInt8(ascii: ";") || $0 == UInt8(ascii: "=") }
+        if scanner.isAt(UInt8(ascii: "=")) { scanner.index = range.lowerBound } else { scanner.skip() }
         while !scanner.isAtEnd {
-            let name = bytes.trimmingWhiteSpace(scanner.take { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ";") })
+            let name = bytes.trimmingWhiteSpace(
+                scanner.take { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ";") }
+            )
             let hasValue = scanner.isAt(UInt8(ascii: "="))
+            let behindName = scanner.index
             scanner.skip()
-            guard hasValue else { continue }
+            if bytes[name].contains(UInt8(ascii: "*")) { hasExtended = true }
+            guard hasValue else {
+                if !name.isEmpty {
+                    parameters.append(Parameter(name: name, value: behindName..<behindName, hasEscapes: false))
+                }
+                continue
+            }
             _ = scanner.take { !$0.isWhiteSpace }
-            let parameter: Parameter
             if scanner.isAt(UInt8(ascii: "\"")) {
-                let (value, hasEscapes) = scanner.takeQuoted()
-                parameter = Parameter(name: name, value: value, hasEscapes: hasEscapes)
+                guard let quoted = scanner.takeQuoted() else { throw .parameterUnclosed(clientText(bytes[name])) }
+                parameters.append(Parameter(name: name, value: quoted.value, hasEscapes: quoted.hasEscapes))
             } else {
                 let value = bytes.trimmingWhiteSpace(scanner.take { $0 == UInt8(ascii: ";") })
                 scanner.skip()
-                parameter = Parameter(name: name, value: value, hasEscapes: false)
+                parameters.append(Parameter(name: name, value: value, hasEscapes: false))
             }
-            parameters.append(parameter)
         }
+    }
+
+    /// The raw value of a parameter, unquoted; `nil` when there is none.
+    ///
+    /// - Parameter name: in lower case; the names of parameters are case-insensitive.
+    /// - Throws: `parameterRepeated`.
+    func value(of name: String) throws(MultipartError) -> ArraySlice<UInt8>? {
+        var found: Parameter?
+        for parameter in parameters where bytes.isSame(parameter.name, asLowercase: name) {
+            if let found, bytes[found.value] != bytes[parameter.value] { throw .parameterRepeated(name) }
+            found = parameter
+        }
+        return found.map { value(of: $0) }
+    }
+
+    /// The sections of a parameter's extended form: what follows `name*` in their names, and their raw values.
+    func extensions(of name: String) -> [(suffix: ArraySlice<UInt8>, value: ArraySlice<UInt8>)] {
+        let count = name.utf8.count
+        return parameters.compactMap { parameter in
+            guard parameter.name.count > count, bytes[parameter.name.lowerBound + count] == UInt8(ascii: "*"),
+                bytes.isSame(parameter.name.prefix(count), asLowercase: name)
+            else { return nil }
+            return (bytes[parameter.name.dropFirst(count + 1)], value(of: parameter))
+        }
+    }
+
+    private func value(of parameter: Parameter) -> ArraySlice<UInt8> {
+        let value = bytes[parameter.value]
+        return parameter.hasEscapes ? Self.unescaping(value) : value
     }
 
     /// The bytes without the backslash of each `\"` and `\\`.
@@ -66,55 +101,4 @@ struct HeaderParameters {
         }
         return unescaped[...]
     }
-}
-
-/// Goes through a field.
-private struct Scanner {
-    let bytes: [UInt8]
-    var index: Int
-    let end: Int
-
-    var isAtEnd: Bool { index == end }
-
-    func isAt(_ byte: UInt8) -> Bool { index < end && bytes[index] == byte }
-
-    /// Goes on by a byte, if there is one.
-    mutating func skip() { if index < end { index += 1 } }
-
-    /// Goes on to a byte that is wanted, or to the end; what stands before it.
-    mutating func take(until isWanted: (UInt8) -> Bool) -> Range<Int> {
-        let start = index
-        while index < end, !isWanted(bytes[index]) { index += 1 }
-        return start..<index
-    }
-
-    /// Goes on from a quote to behind the `;` after its end; what stands in the quotes, and whether that has escapes.
-    mutating func takeQuoted() -> (value: Range<Int>, hasEscapes: Bool) {
-        skip()
-        let start = index
-        var hasEscapes = false
-        while index < end {
-            switch bytes[index] {
-            case UInt8(ascii: "\\") where index + 1 < end && bytes[index + 1].isEscapable:
-                hasEscapes = true
-                index += 2
-            case UInt8(ascii: "\""):
-                let quote = index
-                index += 1
-                _ = take { !$0.isWhiteSpace }
-                if isAtEnd || isAt(UInt8(ascii: ";")) {
-                    skip()
-                    return (start..<quote, hasEscapes)
-                }
-                index = quote + 1
-            default: index += 1
-            }
-        }
-        return (start..<end, hasEscapes)
-    }
-}
-
-extension UInt8 {
-    /// Whether a backslash before it is an escape.
-    fileprivate var isEscapable: Bool { self == UInt8(ascii: "\"") || self == UInt8(ascii: "\\") }
 }

@@ -9,12 +9,26 @@ public struct MediaType: Hashable, Sendable {
     public static let formURLEncoded = MediaType(parsing: "application/x-www-form-urlencoded")
     /// `text/plain`.
     public static let plainText = MediaType(parsing: "text/plain")
+    /// `multipart/mixed` (RFC 2046 5.1.3).
+    static let multipartMixed = MediaType(parsing: "multipart/mixed")
 
     /// The media type of a Content-Type field; its parameters are ignored.
     public init(parsing text: String) {
         let bytes = text.utf8.prefix { $0 != UInt8(ascii: ";") }.map(\.lowercase)
         essence = String(decoding: bytes[...].trimmingWhiteSpace(), as: UTF8.self)
     }
+
+    /// Whether clients give this type to fields: text, JSON, XML, nested forms and what is no media type at all
+    /// (dialects.md 0.4).
+    public var isOfFields: Bool {
+        let halves = essence.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        guard halves.count == 2, halves.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isToken) }) else { return true }
+        return essence.hasPrefix("text/") || isMultipart || essence.hasSuffix("+json")
+            || ["application/json", "application/xml", "application/x-www-form-urlencoded"].contains(essence)
+    }
+
+    /// Whether it is made of parts (RFC 2046 5.1).
+    var isMultipart: Bool { essence.hasPrefix("multipart/") }
 }
 
 extension String {
@@ -77,7 +91,7 @@ extension UInt8 {
 /// Text of a client: UTF-8 when it is that, else ISO-8859-1 (docs/dialects/README.md 0.4).
 func clientText(_ bytes: ArraySlice<UInt8>) -> String {
     do { return String(copying: try UTF8Span(validating: bytes.span)) } catch {
-        return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+        return latin1(bytes)
     }
 }
 

@@ -64,7 +64,7 @@ public struct MultipartParser: ~Copyable {
 
     /// Parses the next block of the body.
     ///
-    /// - Throws: `tooManyParts` or `partHeaderTooLarge`; the parser is of no use after that.
+    /// - Throws: a limit, or what keeps a part from being understood; the parser is of no use after that.
     public mutating func parse<Consumer: PartConsumer & ~Copyable>(
         _ block: Span<UInt8>,
         _ consumer: inout Consumer
@@ -214,7 +214,9 @@ public struct MultipartParser: ~Copyable {
             if isLine, header.count == 2 ? header[0] == 0x0D : endsInBlankLine {
                 header.removeLast(min(4, header.count))
                 state = .content(.data, matched: 0)
-                consumer.partBegins(PartHeader(header), at: parsedCount + Int64(offset))
+                let header = try PartHeader(header)
+                if header.name == nil, header.isFile(scalarFields: []) { throw .fileWithoutName }
+                consumer.partBegins(header, at: parsedCount + Int64(offset))
                 return offset
             }
             guard header.count < countMax else { throw .partHeaderTooLarge(max: limits.partHeaderBytesMax) }

@@ -55,7 +55,9 @@ import Uploads
     }
 
     private func header(_ parameters: String) -> PartHeader {
-        PartHeader(Array("Content-Disposition: form-data; \(parameters)".utf8))
+        do { return try PartHeader(Array("Content-Disposition: form-data; \(parameters)".utf8)) } catch {
+            preconditionFailure("the header of a test is well-formed: \(error)")
+        }
     }
 
     private func text(_ answer: Answer) -> String { String(decoding: answer.body, as: UTF8.self) }

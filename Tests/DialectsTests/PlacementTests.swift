@@ -15,7 +15,9 @@ import Uploads
     private let form = "multipart/form-data; boundary=b"
 
     private func header(_ parameters: String) -> PartHeader {
-        PartHeader(Array("Content-Disposition: form-data; \(parameters)".utf8))
+        do { return try PartHeader(Array("Content-Disposition: form-data; \(parameters)".utf8)) } catch {
+            preconditionFailure("the header of a test is well-formed: \(error)")
+        }
     }
 
     private func key(_ id: String, field: String = "") -> FileKey {

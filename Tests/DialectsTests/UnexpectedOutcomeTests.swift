@@ -90,7 +90,7 @@ import Uploads
         }
 
     @Test("whatever a command comes to is answered, in every dialect", arguments: requests.indices)
-    func everyOutcome(index: Int) {
+    func everyOutcome(index: Int) throws {
         let request = Self.requests[index]
         var mount = Mount(name: "m", root: "/r")
         request.dialect.configure(&mount)
@@ -101,7 +101,7 @@ import Uploads
             exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
         }
         if request.hasFile {
-            let header = PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
+            let header = try PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
             _ = exchange.partBegins(header, sizeHint: nil)
             exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 10, digest: Self.digest)))
         }
@@ -121,7 +121,7 @@ import Uploads
     }
 
     @Test("a file that another request has begun anew before it got its name is an offset mismatch")
-    func restartedBeforePublishing() {
+    func restartedBeforePublishing() throws {
         let mount = Mount(name: "m", root: "/r")
         var exchange = exchange(
             .offset,
@@ -131,7 +131,7 @@ import Uploads
             on: mount
         )
         exchange.fieldEnded(FormField(name: "upload_offset", value: "4"), raw: [])
-        let header = PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
+        let header = try PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
         _ = exchange.partBegins(header, sizeHint: nil)
         exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 6, digest: nil)))
         let whole = Outcome.received(.committed(FileProgress(spec: Self.spec, prefix: 10), isWhole: true))

@@ -5,7 +5,7 @@ import MultipartForm
 /// A header block is read without a word that was not in it, and means the same however it is folded.
 @Sendable
 func checkHeader(_ input: [UInt8]) throws {
-    let header = PartHeader(input)
+    guard let header = try? PartHeader(input) else { return }
     let text = clientBytes(header)
     try hold(text.count <= 8 * input.count, "a header grows beyond its block")
     if header.range != nil || header.hasFileName {
@@ -26,7 +26,7 @@ func checkHeader(_ input: [UInt8]) throws {
 }
 
 private func clientBytes(_ header: PartHeader) -> [UInt8] {
-    [header.disposition, header.name, header.fileName, header.contentType, header.range].compactMap(\.self)
+    [header.name, header.fileName, header.contentType, header.range].compactMap(\.self)
         .flatMap(\.utf8)
 }
 
