@@ -183,6 +183,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
+        .target(
+            name: "Races",
+            dependencies: ["Digests", "Threading", "Uploads"],
+            path: "Tests/Races",
+            swiftSettings: strict
+        ),
+        .testTarget(name: "RacesTests", dependencies: ["Races"], swiftSettings: strict),
+        .executableTarget(name: "racer", dependencies: ["Races"], path: "Tests/Racer", swiftSettings: strict),
         .executableTarget(
             name: "benchmark",
             dependencies: [
