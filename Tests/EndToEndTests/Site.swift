@@ -133,6 +133,15 @@ final class Site {
         responder.waitUntilExit()
     }
 
+    /// Stops the workers of nginx as they are, or lets them go on.
+    func freezeServer(_ isFrozen: Bool) {
+        let children = "/proc/\(nginx.processIdentifier)/task/\(nginx.processIdentifier)/children"
+        let workers = (try? String(contentsOfFile: children, encoding: .utf8)) ?? ""
+        for worker in workers.split(separator: " ").compactMap({ pid_t($0) }) {
+            kill(worker, isFrozen ? SIGSTOP : SIGCONT)
+        }
+    }
+
     /// Starts the responder again after it has ended.
     func restartResponder() throws {
         responder = try Self.startResponder(directory, listening, umask, arguments, inheriting: inherited)

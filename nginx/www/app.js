@@ -17,6 +17,8 @@ const dialects = {
   signed: { client: signed, url: "/tasks/upload", hasPaths: false },
 };
 
+/** How often the sum of all is shown, in milliseconds. */
+const TOTAL_INTERVAL_MS = 100;
 /** How many files are on their way at the same time. */
 const FILES_AT_ONCE = 3;
 /** How many exchanges are shown. */
@@ -25,8 +27,17 @@ const EXCHANGES_MAX = 200;
 const SHOWN_CHARACTERS = 2000;
 
 const $ = (id) => document.getElementById(id);
-const uploads = [];
+const uploads = new Set();
 const items = new Map();
+/** Uploads that wait for their turn, and how many have it. */
+const queue = [];
+let running = 0;
+/** Uploads by what they are called, as far as the server replaces what has the same path. */
+const names = new Map();
+/** Of uploads with the same claim, the one that has begun and is not over. */
+const holders = new Map();
+/** Uploads of an earlier page that have not been chosen again, by their keys. */
+const interrupted = new Map(memory.all().map((entry) => [entry.key, entry]));
 let language = localStorage.getItem("fermata-language") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
 
 const text = (name, values) => {
@@ -39,36 +50,79 @@ const text = (name, values) => {
 function add(file, path) {
   const dialect = $("dialect").value;
   const { client, url, hasPaths } = dialects[dialect];
+  // A file that failed and is chosen again takes the place of its upload.
+  const before = holders.get(memory.claimOf({ dialect, url, name: path, file }));
+  if (before?.state === "failed") remove(before);
+  const name = hasPaths ? freePath(dialect, path) : path;
   const upload = new Upload(file, {
-    name: hasPaths ? path : file.name,
+    name,
+    target: hasPaths ? name : file.name,
     dialect,
     url,
     client,
     parallel: Number($("parallel").value),
     onChange: show,
+    onKey: (key) => {
+      if (interrupted.delete(key)) showInterrupted();
+    },
     onExchange: note,
   });
-  uploads.push(upload);
+  uploads.add(upload);
   items.set(upload, makeItem(upload));
-  show(upload);
-  work();
+  if (hasPaths) names.set(nameIn(dialect, name), upload);
+  if (upload.name !== upload.target) $("flat").hidden = false;
+  enqueue(upload);
 }
 
+const nameIn = (dialect, path) => `${dialect} ${path}`;
+
+/** A path that no other file of this page has: where the server replaces what has the same path, one would be lost. */
+function freePath(dialect, path) {
+  const dot = path.lastIndexOf(".");
+  const stem = dot > path.lastIndexOf("/") + 1 ? dot : path.length;
+  let free = path;
+  for (let number = 1; names.has(nameIn(dialect, free)); number += 1) free = `${path.slice(0, stem)}[${number}]${path.slice(stem)}`;
+  return free;
+}
+
+const isOver = ({ state }) => state === "finished" || state === "cancelled";
+const isHeld = (upload) => holders.has(upload.claim) && holders.get(upload.claim) !== upload;
 const isActive = ({ state }) => ["preparing", "running", "offline"].includes(state);
 
-async function work() {
-  const next = uploads.find(({ state }) => state === "waiting");
-  if (!next || uploads.filter(isActive).length >= FILES_AT_ONCE) return;
-  const ended = next.run();
-  work();
-  await ended;
+/** Lets uploads run, those first that came first; of two with the same claim the second when the first is over. */
+function work() {
+  for (let index = 0; index < queue.length && running < FILES_AT_ONCE; ) {
+    const upload = queue[index];
+    if (upload.state === "waiting" && isHeld(upload)) {
+      index += 1;
+      continue;
+    }
+    queue.splice(index, 1);
+    if (upload.state === "waiting") start(upload);
+  }
+}
+
+async function start(upload) {
+  running += 1;
+  holders.set(upload.claim, upload);
+  await upload.run();
+  running -= 1;
   work();
 }
 
-function resume(upload) {
+function enqueue(upload) {
   upload.state = "waiting";
-  show(upload);
+  if (!queue.includes(upload)) queue.push(upload);
   work();
+  show(upload);
+}
+
+/** Lets go of what an upload has that is over: of its claim, for others that wait for it, and of a path that it leaves free. */
+function release(upload) {
+  // What is finished keeps its path, as long as it is shown.
+  const path = nameIn(upload.dialect, upload.name);
+  if (names.get(path) === upload && !(upload.state === "finished" && uploads.has(upload))) names.delete(path);
+  if (holders.get(upload.claim) === upload) holders.delete(upload.claim);
 }
 
 // What is shown of an upload
@@ -82,9 +136,9 @@ function makeItem(upload) {
     upload.pause();
     work();
   });
-  item.querySelector(".resume").addEventListener("click", () => resume(upload));
+  item.querySelector(".resume").addEventListener("click", () => enqueue(upload));
   item.querySelector(".cancel").addEventListener("click", () => {
-    if (upload.state === "finished" || upload.state === "cancelled") remove(upload);
+    if (isOver(upload)) remove(upload);
     else upload.cancel().then(work);
   });
   $("uploads").append(item);
@@ -92,9 +146,17 @@ function makeItem(upload) {
 }
 
 function remove(upload) {
-  items.get(upload).remove();
+  const item = items.get(upload);
+  // Whoever uses the keyboard goes on with the next upload, or with choosing files.
+  if (item.contains(document.activeElement)) {
+    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+    (neighbour?.querySelector(".buttons button:not([hidden])") ?? $("files")).focus();
+  }
+  item.remove();
   items.delete(upload);
-  uploads.splice(uploads.indexOf(upload), 1);
+  uploads.delete(upload);
+  release(upload);
+  $("flat").hidden = ![...uploads].some(({ name, target }) => name !== target);
   showTotal();
 }
 
@@ -118,6 +180,7 @@ function describe(upload) {
     case "paused": return text("paused", sizes);
     case "finished": return text("finished", { name: upload.storedName });
     case "failed": return text("failed", { message: explain(upload.error) });
+    case "waiting": return text(isHeld(upload) ? "twin" : "waiting");
     default: return text(state);
   }
 }
@@ -130,41 +193,50 @@ function show(upload) {
     if (state === "finished") $("news").textContent = text("announceFinished", { name });
     if (state === "failed") $("news").textContent = text("announceFailed", { name, message: explain(upload.error) });
     item.dataset.state = state;
-    showInterrupted();
+    if (isOver(upload)) release(upload);
   }
   item.querySelector("progress").value = file.size > 0 ? done / file.size : Number(state === "finished");
   item.querySelector(".state").textContent = describe(upload);
-  const isOver = state === "finished" || state === "cancelled";
   const buttons = [
-    ["pause", text("pause"), isActive(upload)],
+    ["pause", text("pause"), isActive(upload) || state === "waiting"],
     ["resume", text(state === "failed" ? "retry" : "resume"), state === "paused" || state === "failed"],
-    ["cancel", text(isOver ? "remove" : "cancel"), true],
+    ["cancel", text(isOver(upload) ? "remove" : "cancel"), true],
   ];
+  const focused = item.contains(document.activeElement) ? document.activeElement : null;
   for (const [type, action, isThere] of buttons) {
     const button = item.querySelector("." + type);
     button.hidden = !isThere;
     button.textContent = action;
     button.setAttribute("aria-label", text("button", { action, name }));
   }
+  // A button that goes hands the focus on.
+  if (focused?.hidden) item.querySelector(".buttons button:not([hidden])").focus();
   showTotal();
 }
 
+/** Shows the sum of all, but not for each event of thousands of files. */
+let totalTimer = null;
 function showTotal() {
-  const counted = uploads.filter(({ state }) => state !== "cancelled");
+  $("none").hidden = uploads.size > 0;
+  totalTimer ??= setTimeout(() => {
+    totalTimer = null;
+    showTotalNow();
+  }, TOTAL_INTERVAL_MS);
+}
+
+function showTotalNow() {
+  const counted = [...uploads].filter(({ state }) => state !== "cancelled");
   const size = counted.reduce((sum, { file }) => sum + file.size, 0);
   const done = counted.reduce((sum, upload) => sum + upload.done, 0);
-  $("none").hidden = uploads.length > 0;
   $("total").hidden = counted.length < 2;
   $("total-bar").value = size > 0 ? done / size : 0;
   $("total-text").textContent = `${bytes(done)} / ${bytes(size)}`;
 }
 
 function showInterrupted() {
-  const running = new Set(uploads.filter(({ state }) => state !== "cancelled").map(({ name, file }) => name + file.size));
-  const left = memory.all().filter(({ name, size }) => !running.has(name + size));
-  $("interrupted").hidden = left.length === 0;
+  $("interrupted").hidden = interrupted.size === 0;
   $("interrupted-list").replaceChildren(
-    ...left.map(({ key, dialect, name, size }) => {
+    ...[...interrupted.values()].map(({ key, dialect, name, size }) => {
       const item = document.createElement("li");
       const label = document.createElement("span");
       label.textContent = `${name} (${bytes(size)}, ${dialect}) `;
@@ -174,7 +246,9 @@ function showInterrupted() {
       button.setAttribute("aria-label", text("button", { action: text("forget"), name }));
       button.addEventListener("click", () => {
         memory.forget(key);
+        interrupted.delete(key);
         showInterrupted();
+        ($("interrupted-list").querySelector("button") ?? $("files")).focus();
       });
       item.append(label, button);
       return item;

@@ -12,6 +12,9 @@ export class UploadError extends Error {
 
 /** Statuses of a server, or of one before it, that will be back. */
 const TEMPORARY = new Set([0, 429, 502, 503, 504]);
+/** How long a request may bring no byte forward, and how long its answer may take after its last byte, before it is given up. */
+const STALL_MS = 30000;
+const ANSWER_MS = 120000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
 
@@ -97,7 +100,20 @@ export class Transport {
       xhr.open(method, url);
       for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
       const abort = () => xhr.abort();
-      const finish = () => this.signal.removeEventListener("abort", abort);
+      // A server that is frozen neither answers nor closes.
+      let timer = null;
+      let isStalled = false;
+      const watch = (milliseconds) => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          isStalled = true;
+          xhr.abort();
+        }, milliseconds);
+      };
+      const finish = () => {
+        clearTimeout(timer);
+        this.signal.removeEventListener("abort", abort);
+      };
       const settle = () => {
         finish();
         const text = xhr.responseText ?? "";
@@ -112,15 +128,21 @@ export class Transport {
         this.onExchange({ method, url, headers, body: shown ?? body, answer });
         resolve(answer);
       };
-      xhr.upload.onprogress = (event) => onProgress(event.loaded);
+      xhr.upload.onprogress = (event) => {
+        watch(STALL_MS);
+        onProgress(event.loaded);
+      };
+      xhr.upload.onload = () => watch(ANSWER_MS);
       xhr.onload = settle;
       xhr.onerror = settle;
       xhr.ontimeout = settle;
       xhr.onabort = () => {
         finish();
-        reject(this.signal.reason);
+        if (isStalled) resolve({ status: 0, text: "", json: null, header: () => null });
+        else reject(this.signal.reason);
       };
       this.signal.addEventListener("abort", abort);
+      watch(body === null ? ANSWER_MS : STALL_MS);
       xhr.send(body);
     });
   }

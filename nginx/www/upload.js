@@ -21,30 +21,34 @@ export class Upload {
 
   /**
    * @param {File} file
-   * @param {object} settings name, dialect, url, client (a module of clients/), parallel, onChange(upload), onExchange
+   * @param {object} settings name (with the path), target (what it is to be called), dialect, url, client (a module of
+   *   clients/), parallel, onChange(upload), onKey(key), onExchange
    */
   constructor(file, settings) {
     this.file = file;
     Object.assign(this, settings);
-    this.#key = memory.keyOf(this.dialect, this.url, this.name, file);
+    this.claim = memory.claimOf(this);
   }
 
   /** Runs to the end, or until it is paused or cancelled. */
   async run() {
-    this.#control = new AbortController();
+    const control = new AbortController();
+    this.#control = control;
     this.#samples = [];
     this.error = null;
     this.#become("preparing");
     try {
+      if (!this.#key) this.onKey((this.#key = await memory.keyOf(this)));
+      control.signal.throwIfAborted();
       const { name } = await this.client.upload(this.file, this.#context());
       memory.forget(this.#key);
       this.storedName = name;
       this.done = this.file.size;
       this.#become("finished");
     } catch (error) {
-      if (this.#control.signal.aborted) return;
+      if (control.signal.aborted) return;
       // What runs beside the part that failed ends with it.
-      this.#control.abort();
+      control.abort();
       this.error = error;
       // What the server refuses for good is not asked for again after a reload.
       if (error instanceof UploadError && error.status === 403) memory.forget(this.#key);
@@ -60,6 +64,7 @@ export class Upload {
   /** Has the server forget it, as far as the protocol can. */
   async cancel() {
     this.#control.abort();
+    if (!this.#key) return this.#become("cancelled");
     const context = this.#context(new AbortController().signal);
     memory.forget(this.#key);
     this.#become("cancelled");
@@ -89,7 +94,7 @@ export class Upload {
     return {
       url: this.url,
       transport,
-      name: this.name,
+      name: this.target,
       parallel: this.parallel,
       state: memory.recall(this.#key),
       save: (state) => memory.keep(this.#key, state),

@@ -175,6 +175,120 @@ struct UploaderTests {
         try expectNoErrors(browser)
     }
 
+    /// Two files that differ in their folder and in their bytes alone.
+    private func makeTwins(_ site: Site, _ count: Int) throws -> [URL] {
+        let twins = try ["a", "b"].map { name in
+            let folder = site.directory.appending(path: "twins/\(name)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            return try makeFile(site, "twins/\(name)/x.bin", count)
+        }
+        for twin in twins { try run("touch", ["-d", "2026-01-02 03:04:05", twin.path]) }
+        return twins
+    }
+
+    @Test("files of one name, size and time in two folders stay two files", arguments: Dialect.allCases)
+    func twinsInFolders(dialect: Dialect) throws {
+        let site = try Site()
+        let twins = try makeTwins(site, 20 << 20)
+        let browser = try open(site, dialect)
+        try browser.limitNetwork(30 << 20)
+        try browser.type(site.directory.appending(path: "twins").path, into: "#folder")
+        for name in ["twins/a/x.bin", "twins/b/x.bin"] { try waitUntil("finished", name, browser) }
+        #expect(try Set(stored(site).map { try md5($0) }) == Set(twins.map { try md5($0) }))
+        // Where folders are lost, the page says so.
+        let hasPaths = dialect == .parts || dialect == .offset
+        #expect(try browser.run("return document.getElementById('flat').hidden") as? Bool == hasPaths)
+        try expectNoErrors(browser)
+    }
+
+    @Test("files of one name, size and time that are chosen one by one stay two files", arguments: Dialect.allCases)
+    func twinsAlone(dialect: Dialect) throws {
+        let site = try Site()
+        let twins = try makeTwins(site, 20 << 20)
+        let browser = try open(site, dialect)
+        try browser.limitNetwork(30 << 20)
+        for twin in twins { try browser.type(twin.path, into: "#files") }
+        try browser.wait("document.querySelectorAll('#uploads li[data-state=finished]').length === 2")
+        #expect(try Set(stored(site).map { try md5($0) }) == Set(twins.map { try md5($0) }))
+        try expectNoErrors(browser)
+    }
+
+    @Test("an interrupted upload does not go on with the bytes of another file", arguments: Dialect.allCases)
+    func twinAfterReload(dialect: Dialect) throws {
+        let site = try Site()
+        let twins = try makeTwins(site, 100 << 20)
+        let browser = try open(site, dialect, parallel: 1)
+        try browser.limitNetwork(30 << 20)
+        try browser.type(twins[0].path, into: "#files")
+        try browser.wait("\(item("x.bin"))?.querySelector('progress').value > 0.5")
+        try browser.reload()
+        try browser.limitNetwork(nil)
+        try browser.type(twins[1].path, into: "#files")
+        try waitUntil("finished", "x.bin", browser)
+        #expect(try stored(site).map { try md5($0) } == [md5(twins[1])])
+    }
+
+    @Test("a server that is frozen is given up and tried again")
+    func frozen() throws {
+        let site = try Site()
+        let file = try makeFile(site, "big.bin", 100 << 20)
+        let browser = try open(site, .dcloud)
+        try browser.limitNetwork(20 << 20)
+        try browser.type(file.path, into: "#files")
+        try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.3")
+        site.freezeServer(true)
+        defer { site.freezeServer(false) }
+        try waitUntil("offline", "big.bin", browser, seconds: 45)
+        site.freezeServer(false)
+        try browser.limitNetwork(nil)
+        try waitUntil("finished", "big.bin", browser)
+        #expect(try md5(site.files.appending(path: "big.bin")) == md5(file))
+    }
+
+    @Test("the focus stays with an upload whose button goes, and goes on when it is removed")
+    func focus() throws {
+        let site = try Site()
+        let files = try ["a.bin", "b.bin"].map { try makeFile(site, $0, 30 << 20) }
+        let browser = try open(site, .dcloud)
+        let focused =
+            "const e = document.activeElement; return (e.closest('li')?.dataset.name ?? '') + ' ' + (e.className || e.id)"
+        try browser.limitNetwork(5 << 20)
+        try browser.type(files.map(\.path).joined(separator: "\n"), into: "#files")
+        try waitUntil("running", "a.bin", browser)
+        try browser.click("li[data-name='a.bin'] .pause")
+        #expect(try browser.run(focused) as? String == "a.bin resume")
+        try browser.click("li[data-name='a.bin'] .resume")
+        #expect(try browser.run(focused) as? String == "a.bin pause")
+        try browser.limitNetwork(nil)
+        for name in ["a.bin", "b.bin"] { try waitUntil("finished", name, browser) }
+        try browser.click("li[data-name='a.bin'] .cancel")
+        #expect(try browser.run(focused) as? String == "b.bin cancel")
+        try browser.click("li[data-name='b.bin'] .cancel")
+        #expect(try browser.run(focused) as? String == " files")
+    }
+
+    @Test("a thousand files take no longer each than two hundred do")
+    func manyFiles() throws {
+        let site = try Site()
+        func seconds(_ count: Int) throws -> Double {
+            let folder = site.directory.appending(path: "many\(count)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            for number in 1...count {
+                try Data("file \(number) of \(count)".utf8).write(to: folder.appending(path: "\(count)-\(number).txt"))
+            }
+            let browser = try open(site, .dcloud)
+            let start = ContinuousClock.now
+            try browser.type(folder.path, into: "#folder")
+            try browser.wait(
+                "document.querySelectorAll('#uploads li[data-state=finished]').length === \(count)",
+                seconds: 120
+            )
+            return (ContinuousClock.now - start) / .seconds(1)
+        }
+        let (few, many) = (try seconds(200), try seconds(1000))
+        #expect(many / 1000 < 1.7 * few / 200, "\(few) s, then \(many) s")
+    }
+
     @Test("what the server refuses is told in words", arguments: Dialect.allCases)
     func refused(dialect: Dialect) throws {
         let types = try site("FERMATA_TYPES png", in: [dialect])

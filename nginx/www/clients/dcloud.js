@@ -22,6 +22,8 @@ const FIELD = "file";
 
 export async function upload(file, context) {
   const { transport, url } = context;
+  // A new boundary is none that the server knows.
+  let isNew = !context.state;
   const state = context.state ?? { boundary: "----Fermata" + randomDigits(32) };
   context.save(state);
   const query = new URLSearchParams({ server: "uploader", action: "query", boundary: state.boundary });
@@ -29,7 +31,8 @@ export async function upload(file, context) {
   const asked = () => transport.send({ method: "POST", url, headers, body: String(query) });
 
   for (;;) {
-    const known = (await asked()).json.file.find(({ name }) => name === FIELD);
+    const known = isNew ? null : (await asked()).json.file.find(({ name }) => name === FIELD);
+    isNew = false;
     const start = known ? Number(known.range.split("-")[1]) : 0;
     const progress = new Progress(start, context.progress);
     const end = Math.min(start + SEGMENT_BYTES, file.size);

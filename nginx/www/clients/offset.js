@@ -13,9 +13,11 @@ export async function upload(file, context) {
     file_type: context.name.includes(".") ? context.name.split(".").pop() : file.type,
     file_size: String(file.size),
   };
-  // The same POST begins an upload and tells how far it is; there is nothing to remember.
-  context.save({});
   let { id, offset } = (await transport.fields(url, fields)).json.data;
+  // The same POST begins an upload and tells how far it is, by the path alone. Bytes that this file has not brought are
+  // another's: it begins anew.
+  if (!context.state) offset = 0;
+  context.save({});
   while (offset < file.size) {
     const start = offset;
     const progress = new Progress(start, context.progress);
@@ -41,7 +43,8 @@ export async function upload(file, context) {
     } else {
       // An earlier attempt has brought bytes although its answer was lost.
       offset = (await transport.fields(url, fields)).json.data.offset;
-      if (offset === start) throw new UploadError(answer.json.message, answer.status);
+      const isOurs = offset > start && offset <= start + blob.size;
+      if (!isOurs) throw new UploadError(answer.json.message, answer.status);
     }
   }
   return { name: context.name };
