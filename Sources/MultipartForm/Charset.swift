@@ -4,7 +4,7 @@ import Foundation
 enum Charset {
     /// The text of bytes in a character set; `nil` when the set is not known, or the bytes are not of it.
     ///
-    /// Without a label the text is a client's like any other (dialects.md 0.4).
+    /// Without a label the text is a client's like any other (docs/dialects/README.md 0.4).
     static func decode(_ bytes: [UInt8], label: some Collection<UInt8>) -> String? {
         let label = String(decoding: label.map(\.lowercase), as: UTF8.self)
         switch label {

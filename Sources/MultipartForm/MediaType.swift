@@ -19,7 +19,7 @@ public struct MediaType: Hashable, Sendable {
     }
 
     /// Whether clients give this type to fields: text, JSON, XML, nested forms and what is no media type at all
-    /// (dialects.md 0.4).
+    /// (docs/dialects/README.md 0.4).
     public var isOfFields: Bool {
         let halves = essence.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         guard halves.count == 2, halves.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isToken) }) else { return true }

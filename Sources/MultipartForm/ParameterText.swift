@@ -1,5 +1,5 @@
-/// The text of a parameter in whichever spelling it was sent (dialects.md 0.4): `filename`, `filename*` (RFC 5987), or
-/// `filename*0`, `filename*1*` ... (RFC 2231 3).
+/// The text of a parameter in whichever spelling it was sent (docs/dialects/README.md 0.4): `filename`, `filename*`
+/// (RFC 5987), or `filename*0`, `filename*1*` ... (RFC 2231 3).
 ///
 /// The plain one counts, unless it is made of encoded words (RFC 2047): clients that write these know what others read,
 /// and send the extended one besides.

@@ -1,14 +1,14 @@
 /// The header block of one part (RFC 7578 4.2, docs/dialects/README.md 0.4).
 ///
 /// Field names are case-insensitive, and white space before the colon is let pass; unknown fields are ignored, as is a
-/// line whose name holds white space (dialects.md D4-2). A folded line (RFC 822) continues the one before. A line that is
-/// no field at all is refused, and so is a field of those below that stands twice with different values: one of them was
-/// meant, and nobody knows which.
+/// line whose name holds white space (docs/dialects/dcloud.md D4-2). A folded line (RFC 822) continues the one before.
+/// A line that is no field at all is refused, and so is a field of those below that stands twice with different values:
+/// one of them was meant, and nobody knows which.
 public struct PartHeader: Hashable, Sendable {
     /// The `name` parameter in whichever spelling it was sent; `nil` when there is none that can be read.
     public let name: String?
-    /// The client's own file name as sent; `nil` when it sent none. It holds the control character SUB where it cannot be
-    /// decoded, and is then no name to store a file under.
+    /// The client's own file name as sent; `nil` when it sent none. It holds the control character SUB where it cannot
+    /// be decoded, and is then no name to store a file under.
     public let fileName: String?
     /// The Content-Type field as sent; `nil` when there is none.
     public let contentType: String?
@@ -62,7 +62,7 @@ public struct PartHeader: Hashable, Sendable {
     }
 
     /// Whether the part is a file: it has a range, a file name, or a media type that no field has, or it stands in a
-    /// multipart/mixed part (dialects.md 0.4).
+    /// multipart/mixed part (docs/dialects/README.md 0.4).
     ///
     /// - Parameter scalarFields: names that are always fields unless they have a range or a file name.
     public func isFile(scalarFields: Set<String>) -> Bool {
