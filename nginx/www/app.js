@@ -5,7 +5,7 @@ import * as offset from "./clients/offset.js";
 import * as parts from "./clients/parts.js";
 import * as signed from "./clients/signed.js";
 import * as memory from "./memory.js";
-import { bytes, texts } from "./texts.js";
+import { bytes, texts, translated } from "./texts.js";
 import { Upload } from "./upload.js";
 
 /** The dialects, where the shipped configuration mounts them, and whether names may be paths. */
@@ -161,7 +161,9 @@ function remove(upload) {
 }
 
 /** What is told of an error: what the server says, in the user's words for what kind it is. */
-function explain({ name, message, status }) {
+function explain({ name, message: said, status }) {
+  // The words of the `dcloud` dialect stand before what the server or the site says itself.
+  const message = translated(said.replace(/^File upload stopped by extension: /, ""), language);
   if (name === "NotReadableError" || name === "NotFoundError") return text("unreadable");
   if (status === 507) return text("full", { message });
   if ([403, 413, 415, 422].includes(status)) return text("refused", { message });

@@ -83,6 +83,32 @@ export const texts = {
   },
 };
 
+/** What servers say, in the languages of the page but English, which they speak. */
+const said = {
+  zh: [
+    [/quota of (\d+) bytes/, ([, count]) => `您的 ${bytes(Number(count))} 配额已用完`],
+    [/no space/, () => "磁盘已满，已保存的内容是安全的，请稍后再试"],
+    [/type/i, () => "不允许此类型的文件"],
+    [/at most (\d+) bytes/, ([, count]) => `最多允许 ${bytes(Number(count))}`],
+    [/at most (\d+) uploads/, ([, count]) => `最多同时进行 ${count} 个上传，请先完成其他上传`],
+    [/too many files of this name/, () => "同名文件过多"],
+    [/taken by a folder|in the way of this path|is a dir/, () => "该路径已被文件夹或链接占用"],
+    [/file size|exceeded/i, () => "文件大小超出限制"],
+    [/could not read or write|cannot write|temp directory/i, () => "服务器无法读写，已保存的内容是安全的，请重试"],
+    [/upload.*(gone|expired|complete)|no such upload|invalid upload id/i, () => "该上传已不存在，可能已完成或过期"],
+    [/MD5|not fit|range|Invalid offset|other bytes|partially uploaded/, () => "收到的数据与文件不符，请重试"],
+  ],
+};
+
+/** A message of the server in the language of the page; what nobody knows is the site's own, and stays as it is. */
+export function translated(message, language) {
+  for (const [pattern, text] of said[language] ?? []) {
+    const match = message.match(pattern);
+    if (match) return text(match);
+  }
+  return message;
+}
+
 /** 1.5 MiB */
 export function bytes(count) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

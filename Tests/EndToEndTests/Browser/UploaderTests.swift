@@ -297,6 +297,9 @@ struct UploaderTests {
         try waitUntil("failed", "a.exe", visitor)
         let refusal = try visitor.text("li[data-name='a.exe'] .state")
         #expect(refusal.hasPrefix("Failed: ") && refusal.contains("type"), "\(refusal)")
+        _ = try visitor.run("document.getElementById('language').value = 'zh'")
+        _ = try visitor.run("document.getElementById('language').dispatchEvent(new Event('change'))")
+        #expect(try visitor.text("li[data-name='a.exe'] .state").hasSuffix("不允许此类型的文件"))
         let full = try site("FERMATA_QUOTA 1m", in: [dialect])
         let browser = try open(full, dialect)
         try browser.type(try makeFile(full, "b.png", 3 << 20).path, into: "#files")
@@ -308,7 +311,8 @@ struct UploaderTests {
         )
         _ = try browser.run("document.getElementById('language').value = 'zh'")
         _ = try browser.run("document.getElementById('language').dispatchEvent(new Event('change'))")
-        #expect(try browser.text("li[data-name='b.png'] .state").hasPrefix("失败：服务器空间不足："))
+        let chinese = try browser.text("li[data-name='b.png'] .state")
+        #expect(chinese == "失败：服务器空间不足：您的 1.0 MiB 配额已用完", "\(chinese)")
         #expect(try browser.run("return document.documentElement.lang") as? String == "zh")
     }
 
