@@ -87,7 +87,7 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Uploads", "Digests", "Metrics", "Staging", "Ledger", "Programs",
+                "Uploads", "Digests", "Metrics", "Staging", "Ledger", "Programs", "Threading",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -124,7 +124,7 @@ let package = Package(
         .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
         .testTarget(
             name: "ResponderTests",
-            dependencies: ["Responder", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["Responder", "Uploads", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),
@@ -160,6 +160,7 @@ let package = Package(
             name: "EngineTests",
             dependencies: [
                 "Engine", "Digests", "Ledger", "Staging", "Threading", "Uploads",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict

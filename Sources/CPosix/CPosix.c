@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CPosix.h"
 
+#include <stdlib.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -88,7 +89,18 @@ int cposix_pipe(int *reading, int *writing) {
     return 0;
 }
 
+/* Of what this process has in its environment, a program gets the time zone: the rest is not meant for it, and may be secret. */
+static const char time_zone_name[] = "TZ";
+
 pid_t cposix_spawn(const char *path, int input, int output) {
+    char zone[256];
+    char *environment[] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", NULL, NULL};
+    const char *own_zone = getenv(time_zone_name);
+    if (own_zone != NULL) {
+        int count = snprintf(zone, sizeof zone, "%s=%s", time_zone_name, own_zone);
+        if (count > 0 && (size_t)count < sizeof zone) environment[2] = zone;
+    }
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
     sigset_t all, none;
@@ -106,7 +118,7 @@ pid_t cposix_spawn(const char *path, int input, int output) {
     posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     pid_t process;
     char *arguments[] = {(char *)path, NULL};
-    int error = posix_spawn(&process, path, &actions, &attributes, arguments, environ);
+    int error = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (error == 0) return process;

@@ -38,6 +38,9 @@ public struct Answer: Sendable {
         failure = other.failure
     }
 
+    /// After how many seconds a client may ask again when the service can not answer it: a disk takes a while to be mounted.
+    private static let retrySeconds = "30"
+
     init(
         _ status: HTTPResponse.Status,
         _ json: JSON,
@@ -49,6 +52,7 @@ public struct Answer: Sendable {
         self.status = status
         var fields: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
         fields[.allow] = allow
+        if status == .serviceUnavailable { fields[.retryAfter] = Self.retrySeconds }
         self.fields = fields
         body = json.encoded(asHTML: type.hasPrefix("text/html"))
         self.code = code

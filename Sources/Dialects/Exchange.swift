@@ -73,6 +73,8 @@ public protocol Exchange {
     var body: BodyPlan { get }
     /// The bounds of a form.
     var formLimits: MultipartLimits { get }
+    /// Whose limits hold, when the request says for itself on whose behalf it is made; `nil` leaves it to the mount.
+    var principal: String? { get }
     /// Decides on a part by its header.
     ///
     /// - Parameter sizeHint: how many bytes the part has if it is the last one of a form of declared length.
@@ -218,6 +220,8 @@ extension Step {
 /// What a dialect does not expect in its bodies is of no use to it.
 extension Exchange {
     public var formLimits: MultipartLimits { MultipartLimits() }
+
+    public var principal: String? { nil }
 
     public mutating func partBegins(_ header: PartHeader, sizeHint: Int64?) -> PartPlan { .drain }
 

@@ -91,7 +91,14 @@ struct WordError: Error {
                 message: "no space is left; what is stored is safe, try again later",
                 failure: failure
             )
-        case .storage(let failure), .stagingUnavailable(let failure), .folderNotMade(let failure):
+        case .stagingUnavailable(let failure):
+            self.init(
+                status: .serviceUnavailable,
+                word: "ServiceUnavailable",
+                message: "the storage is not available; what is stored is safe, try again later",
+                failure: failure
+            )
+        case .storage(let failure), .folderNotMade(let failure):
             self.init(
                 status: .internalServerError,
                 word: "InternalError",

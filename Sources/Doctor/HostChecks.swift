@@ -33,7 +33,12 @@ public enum HostChecks {
         error("ledger", reason, "run doctor as the user of serve; a ledger that is damaged is for the last backup")
     }
 
-    /// What is wrong with a root.
+    /// A root that is not used, and what to do about it.
+    public static func unavailable(root: String, _ problem: String, _ remedy: String) -> Diagnosis {
+        error("root \(root)", problem, remedy)
+    }
+
+    /// What is wrong with a root that belongs to the ledger, or may.
     public static func diagnoses(root: String) -> [Diagnosis] {
         let place = "root \(root)"
         guard FileManager.default.fileExists(atPath: root) else {

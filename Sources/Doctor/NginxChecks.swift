@@ -62,6 +62,22 @@ public struct NginxChecks {
                 "fastcgi_param SCRIPT_NAME and PATH_INFO as the files in fermata/locations have them"
             )
         }
+        if parameters["FERMATA_DIALECT"] == "signed", parameters["FERMATA_BASE_URL"] == nil,
+            let host = parameters["HTTP_HOST"], host != "$http_host"
+        {
+            add(
+                .error,
+                "HTTP_HOST is \(host), which has no port: the URLs of parts lead nowhere on another port than 80 and 443",
+                "FERMATA_BASE_URL with the server's own URL and the path; or leave HTTP_HOST out"
+            )
+        }
+        if let base = parameters["FERMATA_BASE_URL"], base.contains("$host") || base.contains("$http_host") {
+            add(
+                .warning,
+                "FERMATA_BASE_URL \(base) has no port, or no server where a client names none (HTTP/1.0)",
+                "leave it out: Fermata makes the URL of what the client has asked for"
+            )
+        }
         for problem in MountCheck.problems(parameters, settings) { add(.error, problem.description, problem.fix) }
         if location.title.hasSuffix("/"), !location.title.contains("="), !location.title.contains("~"),
             parameters["FERMATA_DIALECT"] == "dcloud" || parameters["FERMATA_DIALECT"] == "offset",

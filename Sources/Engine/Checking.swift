@@ -21,11 +21,15 @@ extension Engine {
     /// - Parameter isRepairing: whether remedies are applied.
     public func check(isRepairing: Bool, tombstoneSeconds: Int64) throws(UploadError) -> [Finding] {
         var findings: [Finding] = []
-        for file in try ledger.unpublishedFiles() {
-            // A root that can not be opened is told once, below.
+        let unavailable = Dictionary(try unavailableRoots().map { ($0.root, $0.problem) }) { $1 }
+        for (root, problem) in unavailable.sorted(by: { $0.key < $1.key }) {
+            findings.append(Finding(description: "\(root): \(problem.problem): \(problem.remedy)", remedy: nil))
+        }
+        for file in try ledger.unpublishedFiles() where unavailable[file.root] == nil {
+            // One that has gone just now is told by the next check.
             do { findings += try check(file, isRepairing) } catch .stagingUnavailable { continue }
         }
-        for file in try ledger.unpublishedWholeFiles() {
+        for file in try ledger.unpublishedWholeFiles() where unavailable[file.root] == nil {
             findings.append(
                 Finding(
                     description: "\(name(of: file)) is whole but has no final name",
@@ -34,16 +38,14 @@ extension Engine {
             )
             if isRepairing { _ = try publish(file, tombstoneSeconds: tombstoneSeconds) }
         }
-        for root in try ledger.stagingNames().keys.sorted() {
+        for root in try ledger.stagingNames().keys.sorted() where unavailable[root] == nil {
             do {
                 let orphans = try orphans(in: root)
                 findings += orphans.map {
                     Finding(description: "\(root): staging file \($0.staging) is of no upload", remedy: "remove it")
                 }
                 if isRepairing { discard(orphans) }
-            } catch .stagingUnavailable {
-                findings.append(Finding(description: "\(root) can not be opened", remedy: nil))
-            }
+            } catch .stagingUnavailable { continue }
         }
         return findings
     }

@@ -7,6 +7,7 @@ public import Uploads
 extension Intake {
     /// Does what a dialect decided when it had seen the whole request.
     public func perform(_ command: Command) throws(UploadError) -> Outcome {
+        try requireRoot()
         let (ledger, now) = (engine.ledger, engine.now())
         switch command {
         case .describe(let key):
@@ -34,7 +35,7 @@ extension Intake {
         case .append(let content, let key, let offset):
             return .received(try append(take(content), key, at: offset))
         case .publishHeld(let number, let spec, let fields):
-            let session = SessionKey(mount: mount.name, principal: mount.principal, id: "")
+            let session = SessionKey(on: mount, id: "")
             let account = FileAccount(session: session, fields: fields, handOff: mount.handOff)
             let published = try engine.publish(take(number), spec, account, root: mount.root)
             if mount.principalLimits.bytesMax != nil {

@@ -17,21 +17,25 @@ public struct Engine: Sendable {
     /// The time in seconds since 1970.
     public let now: @Sendable () -> Int64
     let meters: Meters
+    /// The programs that may be run; `nil` for any.
+    let programs: Set<String>?
+    /// What this process has found of its roots.
+    let rootsInUse = Roots()
 
     /// - Parameters:
     ///   - meters: counts the times of syncs.
+    ///   - programs: those that may be run, whatever a mount or an older ledger names; `nil` for any.
     ///   - now: the time in seconds since 1970.
-    public init(ledger: any Ledger, meters: Meters = Meters(), now: @escaping @Sendable () -> Int64) {
+    public init(
+        ledger: any Ledger,
+        meters: Meters = Meters(),
+        programs: Set<String>? = nil,
+        now: @escaping @Sendable () -> Int64
+    ) {
+        self.programs = programs
         self.ledger = ledger
         self.meters = meters
         self.now = now
-    }
-
-    /// Opens the staging area of a root.
-    func area(_ root: String) throws(UploadError) -> StagingArea {
-        do { return try StagingArea.open(root: root) } catch {
-            throw .stagingUnavailable(StorageFailure(operation: "open staging area of \(root)", reason: "\(error)"))
-        }
     }
 
     /// Makes all written bytes of a file durable.

@@ -30,7 +30,7 @@ private struct FileDocument: Encodable {
     init(event: String, key: String, _ spec: FileSpec, _ account: FileAccount, path: String, name: String) {
         self.event = event
         self.key = key
-        mount = account.session.mount
+        mount = Mount.shortName(of: account.session.mount)
         principal = account.session.principal
         upload = account.session.id
         self.path = path
@@ -80,6 +80,7 @@ extension Engine {
         )
         let ending: Program.Ending
         do {
+            try requireAllowed(program)
             ending = try Program.run(program, input: try document.encoded(), seconds: Self.programSecondsMax)
         } catch let failure as Program.Failure {
             throw .storage(StorageFailure(operation: "ask veto", reason: "\(failure)"))
@@ -125,6 +126,12 @@ extension Engine {
         NewEvent(key: key, program: program, document: String(decoding: document, as: UTF8.self), now: now())
     }
 
+    /// Refuses a program that the administrator has not named: what a mount or an older ledger says is not enough.
+    private func requireAllowed(_ program: String) throws(Program.Failure) {
+        guard let programs, !programs.contains(program) else { return }
+        throw .notStarted(path: program, reason: "it is not allowed: start fermata with --allow-program \(program)")
+    }
+
     // MARK: Delivery
 
     /// What became of an attempt to tell a program of an event.
@@ -150,7 +157,8 @@ extension Engine {
         guard let event = try ledger.takeDueEvent(now: now(), leaseSeconds: lease) else { return nil }
         var failure: String?
         var output = ""
-        do {
+        do throws(Program.Failure) {
+            try requireAllowed(event.program)
             let ending = try Program.run(
                 event.program,
                 input: Array(event.document.utf8),
@@ -186,10 +194,9 @@ extension Engine {
 
     /// Finds out whether files that were announced before a crash have got their names. One that another process is
     /// about to give its name to is left to that one.
-    func settleAnnouncedFiles() throws(UploadError) {
-        for announced in try ledger.announcedFiles() {
+    func settleAnnouncedFiles(of root: String, in area: borrowing StagingArea) throws(UploadError) {
+        for announced in try ledger.announcedFiles() where announced.root == root {
             guard let path = RelativePath(parsing: announced.path) else { continue }
-            let area = try area(announced.root)
             if try isInUse(announced.key, in: area) { continue }
             let inode = try staged { () throws(StagingError) in try area.inode(ofPublished: path) }
             try ledger.settleAnnounced(announced.key, isPublished: inode == announced.inode, now: now())

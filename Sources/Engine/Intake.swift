@@ -15,6 +15,8 @@ public final class Intake {
     private var held: [HeldContent?] = []
     /// How many bytes the principal had left when the part began; `nil` when any number.
     private var bytesLeft: Int64?
+    /// Whether the mount's root was found to be there in this request.
+    var isRootKnown = false
     /// Whether further bytes of the part come for nothing: there are too many already, or others have finished the file.
     public private(set) var isSated = false
 
@@ -57,6 +59,15 @@ public final class Intake {
             case .acknowledge(let file): part = .acknowledged(file, rest: range.count)
             }
         }
+        isRootKnown = true
+    }
+
+    /// Refuses everything, questions and cancellations too, as long as the mount's root is not there: nothing of it is
+    /// forgotten, and nobody is told that it is gone.
+    func requireRoot() throws(UploadError) {
+        if isRootKnown { return }
+        _ = try engine.area(mount.root)
+        isRootKnown = true
     }
 
     /// Takes the next bytes of the part.

@@ -41,7 +41,7 @@ extension Intake {
             }
             return Reception(
                 .held(.aside(countExact: exact)),
-                into: try scratchFile(),
+                into: try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) },
                 base: 0,
                 countMax: countMax,
                 isHashed: true,

@@ -1,5 +1,7 @@
+import Glibc
 import Ledger
 import Staging
+import Threading
 public import Uploads
 
 // What is found and finished after a crash.
@@ -14,6 +16,8 @@ public struct RecoveryReport: Hashable, Sendable {
     public var filesLost = 0
     /// Why whole files could not be published.
     public var unpublishable: [UploadError] = []
+    /// Roots that are not used now, and why; they are recovered when they come back.
+    public var unavailable: [String: RootProblem] = [:]
 }
 
 extension Engine {
@@ -23,12 +27,49 @@ extension Engine {
     ///   have lost written bytes, and every committed segment is compared with its checksum.
     public func recover(boot: String, tombstoneSeconds: Int64) throws(UploadError) -> RecoveryReport {
         var report = RecoveryReport()
-        if try ledger.verifiedBoot() != boot {
-            for file in try ledger.unpublishedFiles() { try verify(file, &report) }
-            try ledger.setVerifiedBoot(boot)
+        rootsInUse.tombstoneSeconds.withLock { $0 = tombstoneSeconds }
+        let isVerified = try ledger.verifiedBoot() == boot
+        for root in try ledger.roots() {
+            do throws(UploadError) {
+                let area = try area(root, isFresh: true)
+                try recover(root, in: area, isVerified: isVerified, tombstoneSeconds, &report)
+            } catch .stagingUnavailable(let failure) {
+                report.unavailable[root] = try problem(of: root) ?? .notOpened(reason: failure.reason)
+                // Before the boot is noted: what is not looked at now is when the root comes back.
+                try ledger.setRecovered(false, root: root)
+            }
         }
-        try settleAnnouncedFiles()
-        for file in try ledger.unpublishedWholeFiles() {
+        if !isVerified { try ledger.setVerifiedBoot(boot) }
+        return report
+    }
+
+    /// Recovers a root that no recovery could reach, now that it is back; false when it has still to be, as to a command,
+    /// which leaves that to serve, and to the recovery itself.
+    func recoverReturned(_ root: String, _ area: borrowing StagingArea) throws(UploadError) -> Bool {
+        guard let tombstoneSeconds = rootsInUse.tombstoneSeconds.withLock({ $0 }) else { return false }
+        if let thread = rootsInUse.beginRecovery(of: root) {
+            guard thread == pthread_self() else { throw RootProblem.recovering.error(of: root) }
+            return false
+        }
+        defer { rootsInUse.endRecovery(of: root) }
+        var report = RecoveryReport()
+        try recover(root, in: area, isVerified: false, tombstoneSeconds, &report)
+        try ledger.setRecovered(true, root: root)
+        return true
+    }
+
+    private func recover(
+        _ root: String,
+        in area: borrowing StagingArea,
+        isVerified: Bool,
+        _ tombstoneSeconds: Int64,
+        _ report: inout RecoveryReport
+    ) throws(UploadError) {
+        if !isVerified {
+            for file in try ledger.unpublishedFiles() where file.root == root { try verify(file, in: area, &report) }
+        }
+        try settleAnnouncedFiles(of: root, in: area)
+        for file in try ledger.unpublishedWholeFiles() where file.root == root {
             do {
                 _ = try publish(file, tombstoneSeconds: tombstoneSeconds)
                 report.published += 1
@@ -39,14 +80,13 @@ extension Engine {
                 report.unpublishable.append(error)
             }
         }
-        return report
     }
 
     private func verify(
         _ file: StoredFile,
+        in area: borrowing StagingArea,
         _ report: inout RecoveryReport
     ) throws(UploadError) {
-        let area = try area(file.root)
         guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
         else {
             discard(try ledger.remove(file))

@@ -35,7 +35,6 @@ extension Reception {
 extension Intake {
     /// Finds the place for a segment's bytes.
     func admit(_ segment: Segment) throws(UploadError) -> AdmittedSegment {
-        let area = try engine.area(mount.root)
         for _ in 0..<Self.lookUpsMax {
             guard
                 let (file, overlaps) = try engine.ledger.file(
@@ -45,16 +44,16 @@ extension Intake {
                     now: engine.now()
                 )
             else {
-                if let reception = try startFile(segment, in: area) { return .receive(reception) }
+                if let reception = try startFile(segment, in: engine.area(mount.root)) { return .receive(reception) }
                 continue
             }
             switch file.phase.admission(of: segment.range, declared: segment.spec, stored: file.spec) {
             case .write:
-                if let reception = try receive(segment, into: file, aside: overlaps, in: area) {
+                if let reception = try receive(segment, into: file, aside: overlaps, in: engine.area(file.root)) {
                     return .receive(reception)
                 }
             case .replace:
-                return .receive(try receiveReplacement(segment, in: area))
+                return .receive(try receiveReplacement(segment, in: engine.area(mount.root)))
             case .acknowledge:
                 return .acknowledge(file)
             case .finishPublishing:
@@ -99,7 +98,7 @@ extension Intake {
         let range = segment.range
         guard let staging = try engine.openForWriting(file, in: area) else { return nil }
         if aside {
-            let scratch = try scratchFile()
+            let scratch = try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
             return Reception(.aside(file), into: scratch, base: 0, countMax: range.count, marking: staging)
         }
         return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)

@@ -12,6 +12,8 @@ public struct SweepReport: Hashable, Sendable {
     public var inUse: [StoredFile] = []
     /// Staging files that belong to no session.
     public var orphans: [Leftover] = []
+    /// Roots of which nothing is removed, as they are not used now.
+    public var unavailable: [String: RootProblem] = [:]
 }
 
 extension Engine {
@@ -25,16 +27,24 @@ extension Engine {
     public func sweep(isDryRun: Bool = false) throws(UploadError) -> SweepReport {
         var report = SweepReport()
         let now = now()
+        for (root, problem) in try unavailableRoots() { report.unavailable[root] = problem }
+        // What has expired in a root that is not there stays with its bytes, until both can go.
+        var spared: Set<Int64> = []
         for file in try ledger.expiredFiles(now: now) {
-            if try isInUse(file) { report.inUse.append(file) } else { report.expired.append(file) }
+            if report.unavailable[file.root] != nil {
+                spared.insert(file.id)
+            } else if try isInUse(file) {
+                report.inUse.append(file)
+            } else {
+                report.expired.append(file)
+            }
         }
         if !isDryRun {
-            discard(try ledger.removeExpired(now: now, sparing: Set(report.inUse.map(\.id))))
+            discard(try ledger.removeExpired(now: now, sparing: spared.union(report.inUse.map(\.id))))
             try removeOldEvents()
         }
         // Names are listed before the ledger is asked, so that a file named in between counts as known.
-        // A root that the administrator has removed has nothing to sweep.
-        for root in try ledger.stagingNames().keys.sorted() {
+        for root in try ledger.stagingNames().keys.sorted() where report.unavailable[root] == nil {
             do {
                 let orphans = try orphans(in: root)
                 if !isDryRun { discard(orphans) }
@@ -44,9 +54,9 @@ extension Engine {
         return report
     }
 
-    /// Whether a request is writing to a file.
+    /// Whether a request is writing to a file, or its root has gone just now.
     private func isInUse(_ file: StoredFile) throws(UploadError) -> Bool {
-        do { return try isInUse(file.staging, in: area(file.root)) } catch .stagingUnavailable { return false }
+        do { return try isInUse(file.staging, in: area(file.root)) } catch .stagingUnavailable { return true }
     }
 
     /// Whether a request of any process is at work on the staging file of a name.
@@ -59,7 +69,7 @@ extension Engine {
 
     /// The staging files of a root that no session knows, and that have rested.
     func orphans(in root: String) throws(UploadError) -> [Leftover] {
-        let area = try area(root)
+        let area = try area(root, isFresh: true)
         let time = now() - Self.orphanSecondsMin
         let names = try staged { () throws(StagingError) in try area.names(unchangedSince: time) }
         if names.isEmpty { return [] }

@@ -134,6 +134,20 @@ public struct Request: ~Copyable {
         }
     }
 
+    /// The names of the web server's own parameters that begin in a way.
+    public func parameterNames(beginningWith prefix: String) -> [String] {
+        precondition(!"HTTP_".hasPrefix(prefix), "a client can set such parameters")
+        var prefix = prefix
+        return prefix.withUTF8 { prefix in
+            (entries ?? []).filter { unsafe $0.isNamed(beginningWith: prefix) }.map { entry in
+                unsafe String(
+                    decoding: UnsafeRawBufferPointer(start: entry.text, count: entry.nameCount),
+                    as: UTF8.self
+                )
+            }
+        }
+    }
+
     /// The request as HTTP has it: its method, its path with the query, and those of the client's header fields that
     /// are asked for, which CGI passes as `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
     public func httpRequest(withFields names: [HTTPField.Name]) -> HTTPRequest? {
@@ -149,10 +163,17 @@ public struct Request: ~Copyable {
         return HTTPRequest(
             method: method,
             scheme: text("HTTPS") == "on" ? "https" : "http",
-            authority: text("HTTP_HOST"),
+            authority: authority,
             path: (text("SCRIPT_NAME") ?? "") + (text("PATH_INFO") ?? "") + query,
             headerFields: fields
         )
+    }
+
+    /// The server as the client has asked for it; where it has not (HTTP/1.0), as the web server calls itself.
+    private var authority: String? {
+        if let host = text("HTTP_HOST"), !host.isEmpty { return host }
+        guard let name = text("SERVER_NAME"), !name.isEmpty, let port = text("SERVER_PORT") else { return nil }
+        return port.isEmpty ? name : name + ":" + port
     }
 
     /// The length of the body in bytes, as the web server tells it.
@@ -165,7 +186,8 @@ public struct Request: ~Copyable {
         case malformed
 
         fileprivate init(_ text: String?) {
-            guard let text, !text.isEmpty else {
+            // Caddy writes -1 where a body has no length.
+            guard let text, !text.isEmpty, text != "-1" else {
                 self = .unknown
                 return
             }

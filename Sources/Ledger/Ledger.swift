@@ -123,9 +123,6 @@ public protocol Ledger: Sendable {
     /// Forgets all parts of a file.
     func dropParts(of file: StoredFile) throws(UploadError) -> [Leftover]
 
-    /// The roots that files were ever staged in.
-    func roots() throws(UploadError) -> [String]
-
     /// The roots that files were ever staged in, and the names of the staging files that belong to a session.
     func stagingNames() throws(UploadError) -> [String: Set<String>]
 
@@ -134,6 +131,29 @@ public protocol Ledger: Sendable {
 
     /// Notes that the coverage is true in this boot.
     func setVerifiedBoot(_ boot: String) throws(UploadError)
+
+    // MARK: Roots
+
+    /// Which ledger this is.
+    var identity: LedgerIdentity { get }
+
+    /// The roots that files were ever staged in.
+    func roots() throws(UploadError) -> [String]
+
+    /// What is known of a root; `nil` when nothing was ever staged in it.
+    func root(_ path: String) throws(UploadError) -> KnownRoot?
+
+    /// The path of the root that has a mark; `nil` when none has it.
+    func root(marked mark: String) throws(UploadError) -> String?
+
+    /// Notes, durably, the mark of a root that has none; returns the one that it has then.
+    func note(_ mark: String, of root: String) throws(UploadError) -> String?
+
+    /// Notes, durably, a mark in the place of the one that a root has.
+    func adopt(_ mark: String, of root: String) throws(UploadError)
+
+    /// Notes, durably, whether what a crash left behind in a root has been dealt with.
+    func setRecovered(_ isRecovered: Bool, root: String) throws(UploadError)
 
     // MARK: Quotas
 

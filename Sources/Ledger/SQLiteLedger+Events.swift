@@ -35,13 +35,13 @@ extension SQLiteLedger {
         try read("read account") { db in
             let found: (session: Int64, key: SessionKey, handOff: HandOff)? = try db.row(
                 """
-                SELECT session.id, mount, principal, key, hook, veto, manifest
+                SELECT session.id, mount, mountRoot, principal, key, hook, veto, manifest
                 FROM file JOIN session ON session.id = file.session WHERE file.id = ? AND staging = ?
                 """,
                 [file.id, file.staging]
             ) { row in
-                let handOff = HandOff(hook: row[4], veto: row[5], hasManifest: row[6])
-                return (row[0], SessionKey(mount: row[1], principal: row[2], id: row[3]), handOff)
+                let handOff = HandOff(hook: row[5], veto: row[6], hasManifest: row[7])
+                return (row[0], SessionKey(mount: row[1], root: row[2], principal: row[3], id: row[4]), handOff)
             }
             guard let found else { return nil }
             return FileAccount(session: found.key, fields: try db.fields(of: found.session), handOff: found.handOff)

@@ -21,7 +21,7 @@ extension SQLiteLedger {
             // Of an upload in parts the ledger keeps the sum; of one in ranges only these.
             try db.rows(
                 """
-                SELECT \(fileColumns), mount, principal, key, dialect, createdAt, expiresAt,
+                SELECT \(fileColumns), mount, mountRoot, principal, key, dialect, createdAt, expiresAt,
                     partBytes + ifnull((SELECT sum("end" - start) FROM range WHERE range.file = file.id), 0)
                 FROM file JOIN session ON session.id = file.session \(clause)
                 """,
@@ -31,11 +31,11 @@ extension SQLiteLedger {
                 let isFinished = if case .published = file.phase { true } else { false }
                 return UploadSummary(
                     file: file,
-                    session: SessionKey(mount: row[15], principal: row[16], id: row[17]),
-                    dialect: row[18],
-                    createdAt: row[19],
-                    expiresAt: row[20],
-                    committedBytes: isFinished ? file.spec.total : row[21]
+                    session: SessionKey(mount: row[15], root: row[16], principal: row[17], id: row[18]),
+                    dialect: row[19],
+                    createdAt: row[20],
+                    expiresAt: row[21],
+                    committedBytes: isFinished ? file.spec.total : row[22]
                 )
             }
         }

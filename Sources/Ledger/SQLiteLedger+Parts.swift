@@ -26,10 +26,15 @@ extension SQLiteLedger {
     }
 
     public func upload(_ key: FileKey, now: Int64) throws(UploadError) -> StoredUpload? {
+        if let upload = try knownUpload(key, now: now) { return upload }
+        return try adoptFormer(key.session) ? knownUpload(key, now: now) : nil
+    }
+
+    private func knownUpload(_ key: FileKey, now: Int64) throws(UploadError) -> StoredUpload? {
         try readAtHand("look up upload") { db in
             let found = try db.row(
                 "SELECT \(fileColumns), \(prefixColumn) FROM \(fileOfKey)",
-                [key.session.mount, key.session.principal, key.session.id, now, key.field, now]
+                key.session.arguments + [now, key.field, now]
             ) { try StoredFile.withProgress(row: $0) }
             guard let (file, commit) = found else { return nil }
             return StoredUpload(file: file, commit: commit, parts: try db.parts(of: file))

@@ -30,7 +30,10 @@ extension SQLiteLedger {
     public func setUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError) {
         try write("set usage", durable: true) { db in
             try db.run(
-                "INSERT OR REPLACE INTO usage (mount, principal, bytes) VALUES (?, ?, ?)",
+                """
+                INSERT INTO usage (mount, principal, bytes) VALUES (?, ?, ?)
+                ON CONFLICT DO UPDATE SET bytes = excluded.bytes
+                """,
                 [mount, principal, bytes]
             )
         }
@@ -57,9 +60,10 @@ extension Database {
             """,
             [mount, principal, now, PhaseCode.published.rawValue, file]
         ) { $0[0] }
+        // What was counted before the server belonged to the name of a mount counts for every server of that path.
         let finished: Int64? = try row(
-            "SELECT bytes FROM usage WHERE mount = ? AND principal = ?",
-            [mount, principal]
+            "SELECT sum(bytes) FROM usage WHERE principal = ? AND (mount = ? OR mount = ? AND isFormer = 1)",
+            [principal, mount, Mount.formerName(of: mount)]
         ) { $0[0] }
         return (open ?? 0) + (finished ?? 0)
     }

@@ -13,11 +13,19 @@ let fileColumnsCount = 15
 /// The contiguous prefix of a file in bytes.
 let prefixColumn = #"ifnull((SELECT "end" FROM range WHERE range.file = file.id AND start = 0), 0)"#
 
-/// Where the file of a key is: its mount, principal and session, the time, its field and the time once more.
+/// The session of a key: its mount, principal, identifier and root (`SessionKey.arguments`).
+let sessionOfKey = "mount = ? AND principal = ? AND key = ? AND mountRoot = ?"
+
+/// Where the file of a key is: those of `sessionOfKey`, the time, its field and the time once more.
 let fileOfKey = """
-    session JOIN file ON file.session = session.id WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ? \
+    session JOIN file ON file.session = session.id WHERE \(sessionOfKey) AND expiresAt > ? \
     AND field = ? AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
     """
+
+extension SessionKey {
+    /// What `sessionOfKey` asks for.
+    var arguments: [any ColumnValue] { [mount, principal, id, root] }
+}
 
 /// How `FilePhase` is stored.
 enum PhaseCode: Int64 {
@@ -117,8 +125,8 @@ extension Database {
     /// The session of a key that has not expired.
     func session(_ key: SessionKey, now: Int64) throws -> Int64? {
         try row(
-            "SELECT id FROM session WHERE mount = ? AND principal = ? AND key = ? AND expiresAt > ?",
-            [key.mount, key.principal, key.id, now]
+            "SELECT id FROM session WHERE \(sessionOfKey) AND expiresAt > ?",
+            key.arguments + [now]
         ) { $0[0] }
     }
 

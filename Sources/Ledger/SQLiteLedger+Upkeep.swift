@@ -5,7 +5,8 @@ public import Uploads
 
 extension SQLiteLedger {
     public func remove(_ key: SessionKey) throws(UploadError) -> [Leftover] {
-        try write("remove session") { db in try db.removeSession(key) }
+        _ = try adoptFormer(key)
+        return try write("remove session") { db in try db.removeSession(key) }
     }
 
     public func remove(_ file: StoredFile) throws(UploadError) -> [Leftover] {
@@ -113,10 +114,6 @@ extension SQLiteLedger {
         }
     }
 
-    public func roots() throws(UploadError) -> [String] {
-        try read("list roots") { db in try db.rows("SELECT path FROM root ORDER BY path", [], { $0[0] }) }
-    }
-
     public func stagingNames() throws(UploadError) -> [String: Set<String>] {
         try read("list staging files") { db in
             var names: [String: Set<String>] = [:]
@@ -147,16 +144,15 @@ extension SQLiteLedger {
 extension Database {
     /// Removes a session, expired or not; returns the staging files that only it needed.
     func removeSession(_ key: SessionKey) throws -> [Leftover] {
-        let arguments: [any ColumnValue] = [key.mount, key.principal, key.id]
         let files: [Int64] = try rows(
             """
             SELECT file.id FROM file JOIN session ON session.id = file.session
-            WHERE mount = ? AND principal = ? AND key = ?
+            WHERE \(sessionOfKey)
             """,
-            arguments
+            key.arguments
         ) { $0[0] }
         let leftovers = try files.flatMap { try self.leftovers(of: $0) }
-        try run("DELETE FROM session WHERE mount = ? AND principal = ? AND key = ?", arguments)
+        try run("DELETE FROM session WHERE \(sessionOfKey)", key.arguments)
         return leftovers
     }
 }

@@ -5,6 +5,11 @@ public import Uploads
 
 extension SQLiteLedger {
     public func progress(of key: SessionKey, now: Int64) throws(UploadError) -> SessionProgress? {
+        if let progress = try knownProgress(of: key, now: now) { return progress }
+        return try adoptFormer(key) ? knownProgress(of: key, now: now) : nil
+    }
+
+    private func knownProgress(of key: SessionKey, now: Int64) throws(UploadError) -> SessionProgress? {
         try read("read session") { db in
             guard let session = try db.session(key, now: now) else { return nil }
             let files = try db.rows(
@@ -47,6 +52,16 @@ extension SQLiteLedger {
         overlapping range: ByteRange,
         now: Int64
     ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)? {
+        if let found = try knownFile(field, of: key, overlapping: range, now: now) { return found }
+        return try adoptFormer(key) ? knownFile(field, of: key, overlapping: range, now: now) : nil
+    }
+
+    private func knownFile(
+        _ field: String,
+        of key: SessionKey,
+        overlapping range: ByteRange,
+        now: Int64
+    ) throws(UploadError) -> (file: StoredFile, overlaps: Bool)? {
         try lookUp("look up file") { db in
             try db.row(
                 """
@@ -54,7 +69,7 @@ extension SQLiteLedger {
                     SELECT "end" FROM range WHERE range.file = file.id AND start < ? ORDER BY start DESC LIMIT 1
                 ) FROM \(fileOfKey)
                 """,
-                [range.end, key.mount, key.principal, key.id, now, field, now]
+                [range.end, key.mount, key.principal, key.id, key.root, now, field, now]
             ) { row in
                 let coveredEnd: Int64? = row[fileColumnsCount]
                 return (try StoredFile(row: row), !range.isEmpty && coveredEnd ?? 0 > range.offset)
@@ -221,8 +236,8 @@ extension Database {
         if let session = try session(key, now: new.now) { return session }
         leftovers += try removeSession(key)
         try run(
-            "INSERT INTO session (mount, principal, key, expiresAt) VALUES (?, ?, ?, ?)",
-            [key.mount, key.principal, key.id, new.expiresAt]
+            "INSERT INTO session (mount, principal, key, mountRoot, expiresAt) VALUES (?, ?, ?, ?, ?)",
+            key.arguments + [new.expiresAt]
         )
         return lastInsertedRowID
     }

@@ -20,6 +20,9 @@ public struct SQLiteLedger: Ledger {
     public static let fileName = "ledger.sqlite"
 
     let pool: DatabasePool
+    public let identity: LedgerIdentity
+    /// Whether there were sessions of an older version when the ledger was opened; nobody makes such any more.
+    let hasFormerSessions: Bool
     private let meters: Meters
 
     /// Opens, or makes, the ledger of a state directory.
@@ -47,6 +50,13 @@ public struct SQLiteLedger: Ledger {
         let migrator = Schema.migrator
         if try pool.read(migrator.hasBeenSuperseded) { throw NewerLedger() }
         try migrator.migrate(pool)
+        (identity, hasFormerSessions) = try pool.read { db in
+            guard let id = try String.fetchOne(db, sql: "SELECT ledger FROM identity") else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "the ledger has no identity")
+            }
+            let former = try Int.fetchOne(db, sql: "SELECT 1 FROM session WHERE isFormer = 1 LIMIT 1")
+            return (LedgerIdentity(id: id, state: stateDirectory), former != nil)
+        }
     }
 
     /// One transaction that sees the same state throughout, beside those that write.

@@ -173,6 +173,49 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("6 identity") { db in
+            try db.execute(
+                sql: """
+                    -- which ledger this is, as the marks of its roots say
+                    CREATE TABLE identity (
+                        onlyRow INTEGER PRIMARY KEY CHECK (onlyRow = 1),
+                        ledger TEXT NOT NULL
+                    ) STRICT;
+                    INSERT INTO identity (onlyRow, ledger) VALUES (1, lower(hex(randomblob(16))));
+
+                    -- mark: the number in the root's own mark; none of a root that only versions without marks have used
+                    -- isRecovered: 0 when a recovery could not reach it
+                    ALTER TABLE root ADD COLUMN mark TEXT;
+                    ALTER TABLE root ADD COLUMN isRecovered INTEGER NOT NULL DEFAULT 1;
+                    INSERT OR IGNORE INTO root (path) SELECT DISTINCT root FROM event WHERE root IS NOT NULL;
+                    CREATE UNIQUE INDEX rootByMark ON root (mark) WHERE mark IS NOT NULL;
+
+                    -- a mount is its name and its root, and the server belongs to a name that the path makes by default
+                    -- isFormer: 1 of a session whose mount may have such a name without the server
+                    CREATE TABLE newSession (
+                        id INTEGER PRIMARY KEY,
+                        mount TEXT NOT NULL,
+                        principal TEXT NOT NULL,
+                        key TEXT NOT NULL,
+                        mountRoot TEXT NOT NULL DEFAULT '',
+                        expiresAt INTEGER NOT NULL,
+                        isFormer INTEGER NOT NULL DEFAULT 0,
+                        UNIQUE (mount, principal, key, mountRoot)
+                    ) STRICT;
+                    INSERT INTO newSession (id, mount, principal, key, mountRoot, expiresAt, isFormer)
+                    SELECT id, mount, principal, key, ifnull(
+                        (SELECT root FROM file WHERE file.session = session.id ORDER BY file.id DESC LIMIT 1), ''
+                    ), expiresAt, 1 FROM session;
+                    DROP TABLE session;
+                    ALTER TABLE newSession RENAME TO session;
+                    CREATE INDEX sessionByExpiry ON session (expiresAt);
+                    CREATE INDEX formerSession ON session (id) WHERE isFormer = 1;
+
+                    ALTER TABLE usage ADD COLUMN isFormer INTEGER NOT NULL DEFAULT 0;
+                    UPDATE usage SET isFormer = 1;
+                    """
+            )
+        }
         return migrator
     }
 }

@@ -16,6 +16,22 @@ public struct StoredFile: Hashable, Sendable {
     public let kind: NewUpload.Kind
 }
 
+/// Which ledger it is that has marked a root.
+public struct LedgerIdentity: Hashable, Sendable {
+    /// 32 hexadecimal digits that no other ledger has.
+    public let id: String
+    /// Its state directory, for people.
+    public let state: String
+}
+
+/// What a ledger knows of a root.
+public struct KnownRoot: Hashable, Sendable {
+    /// The number in its mark; `nil` when it was used by a version without marks only.
+    public let mark: String?
+    /// False when it could not be reached by a recovery.
+    public let isRecovered: Bool
+}
+
 /// A file with all that is committed of it.
 public struct StoredUpload: Sendable {
     /// The file.

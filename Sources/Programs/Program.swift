@@ -2,8 +2,8 @@ import SystemPackage
 
 /// Runs a program of the site's: a document on its standard input, a limit on its time, the start of what it says.
 ///
-/// It has the environment and the user of this process, but none of its descriptors and none of its blocked signals. What
-/// it starts in turn belongs to its process group, which ends with it when its time is up.
+/// It has the user of this process, but none of its descriptors and none of its blocked signals, and of its environment the
+/// time zone alone: beside TZ it gets a usual PATH, and LANG as C.UTF-8. What it starts in turn belongs to its process group, which ends with it when its time is up.
 public enum Program {
     /// How much of what a program says is kept, in bytes; the rest is read and dropped.
     public static let outputBytesMax = 4 << 10

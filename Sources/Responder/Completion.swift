@@ -28,7 +28,7 @@ struct Completion {
         var pairs = [
             ("path", mount.root + "/" + file.path), ("name", file.path), ("field", file.spec.field),
             ("file_name", file.spec.fileName), ("type", file.spec.mediaType), ("size", String(file.spec.total)),
-            ("mount", mount.name), ("principal", mount.principal),
+            ("mount", Mount.shortName(of: mount.name)), ("principal", mount.principal),
         ]
         var count = 0
         for field in fields {

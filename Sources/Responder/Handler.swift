@@ -43,13 +43,14 @@ public struct Handler: Sendable {
         on mount: Mount,
         _ body: inout BodyReader<Source>
     ) -> Answer {
+        let surroundings = Dialect.Surroundings(signingKey: signingKey, now: engine.now())
+        var exchange = dialect.exchange(for: head, on: mount, in: surroundings)
+        let mount = exchange.principal.map(mount.of) ?? mount
         if mount.bytesPerSecond != nil {
             let limits = rateLimits
             body.pace = { limits.delay(after: $0, on: mount) }
         }
         let intake = Intake(engine, for: mount)
-        let surroundings = Dialect.Surroundings(signingKey: signingKey, now: engine.now())
-        var exchange = dialect.exchange(for: head, on: mount, in: surroundings)
         let ending: BodyEnding
         switch exchange.body {
         case .multipart(let boundary):

@@ -21,7 +21,10 @@ final class MountCache: Sendable {
         init(_ request: borrowing Request) {
             bytes.reserveCapacity(Self.usualBytes)
             request.appendParameters(beginningWith: "FERMATA_", except: "FERMATA_PRINCIPAL", to: &bytes)
-            bytes += (request.parameter("SCRIPT_NAME") ?? "").utf8
+            for name in ["SCRIPT_NAME", "SERVER_NAME", "SERVER_PORT"] {
+                bytes += (request.parameter(name) ?? "").utf8
+                bytes.append(0)
+            }
         }
 
         func hash(into hasher: inout Hasher) {
@@ -47,7 +50,11 @@ final class MountCache: Sendable {
         let key = Key(request)
         let known = entries.withLock { $0[key] }
         if let known, now < known.end { return known.parameters.of(request) }
-        let parameters = try MountParameters({ request.parameter($0) }, settings)
+        let parameters = try MountParameters(
+            { request.parameter($0) },
+            names: request.parameterNames(beginningWith: "FERMATA_"),
+            settings
+        )
         entries.withLock { entries in
             if entries.count >= Self.mountsMax { entries.removeAll() }
             entries[key] = Entry(parameters: parameters, end: now + Self.lifetime)

@@ -10,6 +10,10 @@ public struct ResponderSettings: Sendable {
     let allowedRoots: [String]
     /// The root of mounts that name none.
     let defaultRoot: String
+    /// The state directory, which no root may be, or hold; absolute, without symbolic links.
+    let stateDirectory: String?
+    /// The programs that a mount may name.
+    let allowedPrograms: Set<String>
     /// What published paths are prefixed with in answers.
     let publicURL: String
 
@@ -17,7 +21,17 @@ public struct ResponderSettings: Sendable {
     ///   - allowedRoots: directories below which a `FERMATA_ROOT` may lie; the default root always may.
     ///   - defaultRoot: the root of mounts that name none.
     ///   - publicURL: what published paths are prefixed with in answers; empty leaves them relative.
-    public init(allowedRoots: [String], defaultRoot: String, publicURL: String = "") {
+    ///   - stateDirectory: where ledger and keys are; `nil` when they are nowhere.
+    ///   - allowedPrograms: the programs that `FERMATA_HOOK` and `FERMATA_VETO` may name.
+    public init(
+        allowedRoots: [String],
+        defaultRoot: String,
+        publicURL: String = "",
+        stateDirectory: String? = nil,
+        allowedPrograms: [String] = []
+    ) {
+        self.stateDirectory = stateDirectory.map(realPath)
+        self.allowedPrograms = Set(allowedPrograms)
         self.allowedRoots = (allowedRoots + [defaultRoot]).map(realPath)
         self.defaultRoot = realPath(defaultRoot)
         self.publicURL = publicURL
@@ -25,18 +39,51 @@ public struct ResponderSettings: Sendable {
 }
 
 /// A mount that can not be served: a line for the log that names the parameter, and a 500 for the client.
-struct MountError: Error, CustomStringConvertible {
-    let description: String
+public struct MountError: Error, CustomStringConvertible {
+    /// What is wrong, with the name of the parameter.
+    public let description: String
 }
 
 /// The mount of a request: its dialect, and what `FERMATA_*` parameters say of it (docs/settings.md).
 struct MountParameters: Sendable {
+    /// The longest name of a mount in bytes.
+    private static let nameBytesMax = 1024
+
     let dialect: Dialect
     private(set) var mount: Mount
 
-    /// - Parameter parameter: gives the value of a parameter of the web server's own.
-    init(_ parameter: (String) -> String?, _ settings: ResponderSettings) throws(MountError) {
-        guard let dialectName = Self.value("FERMATA_DIALECT", parameter) else {
+    /// - Parameters:
+    ///   - parameter: gives the value of a parameter of the web server's own.
+    ///   - names: the names of those that begin with `FERMATA_`: one that nobody asks for is a slip.
+    init(
+        _ parameter: (String) -> String?,
+        names: [String],
+        _ settings: ResponderSettings
+    ) throws(MountError) {
+        // What is asked for is what there is; the status pages have a parameter of their own.
+        var asked: Set = ["FERMATA_STATUS"]
+        try self.init(
+            { name in
+                asked.insert(name)
+                return parameter(name)
+            },
+            settings
+        )
+        for name in names where !asked.contains(name) {
+            let known = asked.filter { $0.hasPrefix("FERMATA_") }
+            throw MountError(description: Self.unknown(name, known))
+        }
+    }
+
+    /// What is told of a parameter that there is not.
+    static func unknown(_ name: String, _ known: Set<String>) -> String {
+        let wanted = name.uppercased()
+        let nearest = known.sorted().min { EditDistance.between($0, wanted) < EditDistance.between($1, wanted) }
+        return "\(name) is no parameter" + (nearest.map { ": did you mean \($0)?" } ?? "")
+    }
+
+    private init(_ parameter: (String) -> String?, _ settings: ResponderSettings) throws(MountError) {
+        guard let dialectName = try Self.setting("FERMATA_DIALECT", parameter) else {
             throw MountError(description: "FERMATA_DIALECT is not set: add a fastcgi_param for it to the location")
         }
         guard let dialect = Dialect(rawValue: dialectName) else {
@@ -45,79 +92,72 @@ struct MountParameters: Sendable {
         }
         self.dialect = dialect
         var mount = Mount(
-            name: Self.value("FERMATA_MOUNT", parameter) ?? parameter("SCRIPT_NAME") ?? "",
+            name: try Self.name(parameter),
             principal: Self.principal(parameter),
-            root: try Self.root(Self.value("FERMATA_ROOT", parameter), settings)
+            root: try Self.root(try Self.setting("FERMATA_ROOT", parameter), settings)
         )
         mount.publicURL = settings.publicURL
         dialect.configure(&mount)
         func set<Value>(
             _ name: String,
             _ path: WritableKeyPath<Mount, Value>,
-            _ form: String,
-            _ parse: (String) -> Value?
+            _ form: SettingForm<Value>
         ) throws(MountError) {
-            guard let text = Self.value(name, parameter) else { return }
-            guard let value = parse(text) else {
-                throw MountError(description: "\(name) '\(text)' is not \(form)")
+            guard let text = try Self.setting(name, parameter) else { return }
+            guard let value = form.parse(text) else {
+                throw MountError(description: "\(name) '\(text)' is not \(form.description)")
             }
             mount[keyPath: path] = value
         }
-        try set("FERMATA_MAX_FILE", \.fileBytesMax, "a size such as 20g", Self.size)
+        func setOptional<Value>(
+            _ name: String,
+            _ path: WritableKeyPath<Mount, Value?>,
+            _ form: SettingForm<Value>
+        ) throws(MountError) {
+            try set(
+                name,
+                path,
+                SettingForm<Value?>(description: form.description) { form.parse($0).map(Optional.some) }
+            )
+        }
+        try set("FERMATA_MAX_FILE", \.fileBytesMax, .size(from: 1, suchAs: "20g"))
         mount.partBytesMax = min(mount.partBytesMax, mount.fileBytesMax)
-        try set("FERMATA_MAX_PART", \.partBytesMax, "a size such as 100m", Self.size)
-        try set("FERMATA_MIN_PART", \.partBytesMin, "a size such as 100k", Self.size)
-        try set("FERMATA_CHUNK", \.chunkBytes, "a size of at least 1, such as 20m") { text in
-            Self.size(text).flatMap { $0 > 0 ? $0 : nil }
-        }
-        try set("FERMATA_TYPES", \.types, "a list of extensions and media types", Self.types)
-        try set("FERMATA_EXPIRES", \.idleSeconds, "a time such as 24h", Self.seconds)
-        try set("FERMATA_TOMBSTONE", \.tombstoneSeconds, "a time such as 15m", Self.seconds)
-        try set("FERMATA_MAX_RANGES", \.disjointRangesMax, "a number from 1 to 1000000") { text in
-            Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
-        }
-        try set("FERMATA_URL_EXPIRES", \.urlSeconds, "a time such as 1h", Self.seconds)
-        try set("FERMATA_REQUIRE_MD5", \.requiresDigest, "on or off", Self.flag)
-        try set("FERMATA_REQUIRE_ORDER", \.requiresOrder, "on or off", Self.flag)
-        try set("FERMATA_WRAP_LISTS", \.wrapsLists, "on or off", Self.flag)
-        try set("FERMATA_FILE_KINDS", \.fileKinds, "a list of names", Self.names)
-        try set("FERMATA_KEY_PREFIX", \.keyPrefix, "a path below the root") { text in
+        try set("FERMATA_MAX_PART", \.partBytesMax, .size(from: 1, suchAs: "100m"))
+        try set("FERMATA_MIN_PART", \.partBytesMin, .size(suchAs: "100k"))
+        try set("FERMATA_CHUNK", \.chunkBytes, .size(from: 1, suchAs: "20m"))
+        try set("FERMATA_TYPES", \.types, .types)
+        try set("FERMATA_EXPIRES", \.idleSeconds, .seconds(from: 1, suchAs: "24h"))
+        try set("FERMATA_TOMBSTONE", \.tombstoneSeconds, .seconds(from: 0, suchAs: "15m"))
+        try set("FERMATA_MAX_RANGES", \.disjointRangesMax, .count)
+        try set("FERMATA_URL_EXPIRES", \.urlSeconds, .seconds(from: 1, suchAs: "1h"))
+        try set("FERMATA_REQUIRE_MD5", \.requiresDigest, .flag)
+        try set("FERMATA_REQUIRE_ORDER", \.requiresOrder, .flag)
+        try set("FERMATA_WRAP_LISTS", \.wrapsLists, .flag)
+        try set("FERMATA_FILE_KINDS", \.fileKinds, .names)
+        let prefix = SettingForm<String>(description: "a path below the root, such as tasks") { text in
             RelativePath(parsing: text).flatMap { $0.name == nil ? nil : $0.text }
         }
-        try set("FERMATA_BASE_URL", \.baseURL, "a URL without a slash at its end") { text in
-            text.contains("://") && !text.hasSuffix("/") ? text : nil
-        }
-        try set("FERMATA_DURABILITY", \.durability, "publish or segment", Durability.init(rawValue:))
-        try set("FERMATA_MAX_OPEN", \.principalLimits.openUploadsMax, "a number from 1 to 1000000") { text in
-            Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
-        }
-        try set("FERMATA_QUOTA", \.principalLimits.bytesMax, "a size such as 100g") { Self.size($0) }
-        try set("FERMATA_RATE", \.bytesPerSecond, "a size of at least 1k, such as 10m") { text in
-            Self.size(text).flatMap { $0 >= 1024 ? $0 : nil }
-        }
-        try set("FERMATA_CORS", \.origins, "a list of origins such as https://example.org, or *", Self.origins)
-        try set("FERMATA_HOOK", \.handOff.hook, "an absolute path of a program", Self.program)
-        try set("FERMATA_VETO", \.handOff.veto, "an absolute path of a program", Self.program)
-        try set("FERMATA_MANIFEST", \.handOff.hasManifest, "on or off", Self.flag)
-        try set("FERMATA_ON_COMPLETE", \.completionPath, "a path of this site") { $0.hasPrefix("/") ? $0 : nil }
-        try set("FERMATA_REDIRECT", \.completionField, "X-Accel-Redirect, Location or off") { text in
-            switch text.lowercased() {
-            case "x-accel-redirect": "X-Accel-Redirect"
-            case "location": "Location"
-            case "off": ""
-            default: nil
-            }
-        }
-        try set("FERMATA_RESUME", \.allowsResume, "on or off", Self.flag)
-        try set("FERMATA_CANCEL", \.allowsCancel, "on or off", Self.flag)
-        try set("FERMATA_ANSWER_TYPE", \.answerType, "json, text or html") { text in
-            switch text {
-            case "json": "application/json; charset=utf-8"
-            case "text": "text/plain; charset=utf-8"
-            case "html": "text/html; charset=utf-8"
-            default: nil
-            }
-        }
+        try set("FERMATA_KEY_PREFIX", \.keyPrefix, prefix)
+        try set("FERMATA_BASE_URL", \.baseURL, .url)
+        let durability = SettingForm(description: "publish or segment", parse: Durability.init(rawValue:))
+        try set("FERMATA_DURABILITY", \.durability, durability)
+        try setOptional("FERMATA_MAX_OPEN", \.principalLimits.openUploadsMax, .count)
+        try setOptional("FERMATA_QUOTA", \.principalLimits.bytesMax, .size(suchAs: "100g"))
+        try setOptional("FERMATA_RATE", \.bytesPerSecond, .size(from: 1024, suchAs: "10m"))
+        try set("FERMATA_CORS", \.origins, .origins)
+        mount.handOff.hook = try Self.program("FERMATA_HOOK", parameter, settings)
+        mount.handOff.veto = try Self.program("FERMATA_VETO", parameter, settings)
+        try set("FERMATA_MANIFEST", \.handOff.hasManifest, .flag)
+        try set("FERMATA_ON_COMPLETE", \.completionPath, .sitePath)
+        let redirects: KeyValuePairs = ["X-Accel-Redirect": "X-Accel-Redirect", "Location": "Location", "off": ""]
+        try set("FERMATA_REDIRECT", \.completionField, .word(redirects))
+        try set("FERMATA_RESUME", \.allowsResume, .flag)
+        try set("FERMATA_CANCEL", \.allowsCancel, .flag)
+        let types: KeyValuePairs = [
+            "json": "application/json; charset=utf-8", "text": "text/plain; charset=utf-8",
+            "html": "text/html; charset=utf-8",
+        ]
+        try set("FERMATA_ANSWER_TYPE", \.answerType, .word(types))
         self.mount = mount
     }
 
@@ -136,83 +176,99 @@ struct MountParameters: Sendable {
         return expression.isEmpty ? "" : sha256(expression)
     }
 
+    /// The value of a setting, within the bounds of all of them.
+    private static func setting(
+        _ name: String,
+        _ parameter: (String) -> String?
+    ) throws(MountError) -> String? {
+        guard let text = value(name, parameter) else { return nil }
+        let isPlain = !text.unicodeScalars.contains { $0.properties.generalCategory == .control }
+        guard isPlain, text.utf8.count <= SettingBounds.valueBytesMax else {
+            throw MountError(
+                description: "\(name) has more than \(SettingBounds.valueBytesMax) bytes, or a control character"
+            )
+        }
+        return text
+    }
+
+    /// A program that this process may run.
+    private static func program(
+        _ name: String,
+        _ parameter: (String) -> String?,
+        _ settings: ResponderSettings
+    ) throws(MountError) -> String? {
+        guard let text = try setting(name, parameter) else { return nil }
+        guard text.hasPrefix("/"), FileManager.default.isExecutableFile(atPath: text) else {
+            throw MountError(description: "\(name) '\(text)' is not an absolute path of a program")
+        }
+        guard settings.allowedPrograms.contains(text) else {
+            throw MountError(
+                description: "\(name) '\(text)' is not allowed: start fermata with --allow-program \(text)"
+            )
+        }
+        return text
+    }
+
     /// A parameter; one that is empty counts as not set, as nginx passes empty variables.
     private static func value(_ name: String, _ parameter: (String) -> String?) -> String? {
         parameter(name).flatMap { $0.isEmpty ? nil : $0 }
     }
 
+    /// The administrator's own name; else the server and the path, so that two servers of one path are two mounts.
+    private static func name(_ parameter: (String) -> String?) throws(MountError) -> String {
+        let name: String
+        if let own = try setting("FERMATA_MOUNT", parameter) {
+            guard !own.hasPrefix(Mount.defaultNamePrefix) else {
+                throw MountError(description: "FERMATA_MOUNT '\(own)' begins with two slashes, as default names do")
+            }
+            name = own
+        } else {
+            name = Mount.defaultName(
+                server: parameter("SERVER_NAME") ?? "",
+                port: parameter("SERVER_PORT") ?? "",
+                path: parameter("SCRIPT_NAME") ?? ""
+            )
+        }
+        guard name.utf8.count <= nameBytesMax,
+            !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+        else {
+            throw MountError(
+                description:
+                    "the name of the mount must have at most \(nameBytesMax) bytes and no control characters: set FERMATA_MOUNT"
+            )
+        }
+        return name
+    }
+
     private static func root(_ text: String?, _ settings: ResponderSettings) throws(MountError) -> String {
-        guard let text else { return settings.defaultRoot }
+        guard let text else { return try safe(settings.defaultRoot, settings) }
         guard text.hasPrefix("/") else {
             throw MountError(description: "FERMATA_ROOT '\(text)' is not an absolute path")
         }
         // A root that is not there is allowed by its name; opening it fails later, with the dialect's own answer.
         let path = realPath(text)
-        guard settings.allowedRoots.contains(where: { path == $0 || path.hasPrefix($0 + "/") }) else {
+        guard settings.allowedRoots.contains(where: { isPath(path, below: $0) }) else {
             throw MountError(description: "FERMATA_ROOT '\(text)' is not allowed: start fermata with --allow-root")
         }
-        return path
+        return try safe(path, settings)
     }
 
-    /// `512`, `100k`, `20m`, `20g`, `1t`: bytes, in powers of 1024.
-    static func size(_ text: String) -> Int64? {
-        scaled(text, ["k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40])
-    }
-
-    /// `90`, `90s`, `15m`, `24h`, `7d`: seconds.
-    static func seconds(_ text: String) -> Int64? {
-        scaled(text, ["s": 1, "m": 60, "h": 3600, "d": 86_400])
-    }
-
-    private static func scaled(_ text: String, _ units: [Character: Int64]) -> Int64? {
-        var digits = text.lowercased()[...]
-        var factor: Int64 = 1
-        if let last = digits.last, let unit = units[last] {
-            factor = unit
-            digits.removeLast()
+    /// A root in which nobody can reach the ledger and the keys: neither the state directory nor one above it, nor one in it
+    /// but below its own folder for files.
+    private static func safe(_ root: String, _ settings: ResponderSettings) throws(MountError) -> String {
+        guard let state = settings.stateDirectory else { return root }
+        guard !isPath(state, below: root), !isPath(root, below: state) || isPath(root, below: settings.defaultRoot)
+        else {
+            throw MountError(
+                description:
+                    "FERMATA_ROOT '\(root)' holds the ledger and the keys of --state \(state): use another directory"
+            )
         }
-        guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int64(digits) else {
-            return nil
-        }
-        let (value, overflow) = number.multipliedReportingOverflow(by: factor)
-        return overflow ? nil : value
+        return root
     }
 
-    /// `jpg,.png image/webp`: lower case, without leading dots.
-    static func types(_ text: String) -> Set<String>? {
-        let types = text.lowercased().split { $0 == "," || $0 == " " }
-            .map { $0.hasPrefix(".") ? String($0.dropFirst()) : String($0) }
-        return types.isEmpty ? nil : Set(types)
-    }
-
-    /// `master include`: names that are safe as a component of a path.
-    static func names(_ text: String) -> Set<String>? {
-        let names = text.split { $0 == "," || $0 == " " }.map(String.init)
-        return names.isEmpty || names.contains { RelativePath(component: $0) == nil } ? nil : Set(names)
-    }
-
-    /// `https://example.org http://localhost:3000`, or `*`: lower case.
-    static func origins(_ text: String) -> Set<String>? {
-        let origins = text.lowercased().split { $0 == "," || $0 == " " }.map(String.init)
-        let areAll = origins.allSatisfy { origin in
-            if origin == CrossOrigin.any { return true }
-            guard let url = URLComponents(string: origin), url.scheme != nil, url.host != nil else { return false }
-            return url.path.isEmpty && url.query == nil
-        }
-        return origins.isEmpty || !areAll ? nil : Set(origins)
-    }
-
-    /// A program that this process may run.
-    private static func program(_ text: String) -> String?? {
-        text.hasPrefix("/") && FileManager.default.isExecutableFile(atPath: text) ? text : .none
-    }
-
-    private static func flag(_ text: String) -> Bool? {
-        switch text.lowercased() {
-        case "on": true
-        case "off": false
-        default: nil
-        }
+    private static func isPath(_ path: String, below folder: String) -> Bool {
+        path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
     }
 }
 

@@ -18,19 +18,25 @@ public struct StagingArea: ~Copyable {
         close(folder)
     }
 
+    /// Opens the staging area of a root; `nil` when there is no root, or no folder in it.
+    public static func openIfThere(root path: String) throws(StagingError) -> StagingArea? {
+        do {
+            return StagingArea(folder: try openDirectory("\(path)/\(RelativePath.stagingFolderName)", in: AT_FDCWD))
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw .system(operation: "open staging folder", errno: error)
+        }
+    }
+
     /// Opens the staging area of a root, making its folder when it is not there yet.
     public static func open(root path: String) throws(StagingError) -> StagingArea {
+        if let area = try openIfThere(root: path) { return area }
         let name = RelativePath.stagingFolderName
+        let root = Folder(descriptor: try Errno.wrap("open root") { () throws(Errno) in try openDirectory(path) })
         do {
-            return StagingArea(folder: try openDirectory("\(path)/\(name)", in: AT_FDCWD))
-        } catch .noSuchFileOrDirectory {
-            let root = Folder(descriptor: try Errno.wrap("open root") { () throws(Errno) in try openDirectory(path) })
-            do {
-                do { try makeDirectory(name, in: root.descriptor, mode: 0o700) } catch .fileExists {}
-                return StagingArea(folder: try openDirectory(name, in: root.descriptor))
-            } catch {
-                throw .system(operation: "open staging folder", errno: error)
-            }
+            do { try makeDirectory(name, in: root.descriptor, mode: 0o700) } catch .fileExists {}
+            return StagingArea(folder: try openDirectory(name, in: root.descriptor))
         } catch {
             throw .system(operation: "open staging folder", errno: error)
         }
@@ -70,7 +76,7 @@ public struct StagingArea: ~Copyable {
                     unsafe String(cString: $0)
                 }
             }
-            if name == "." || name == ".." { continue }
+            if name == "." || name == ".." || name == RootMark.fileName { continue }
             do {
                 if Int64(try status(of: name, in: folder).st_ctim.tv_sec) <= time { names.append(name) }
             } catch .noSuchFileOrDirectory {

@@ -57,6 +57,11 @@ func openFile(_ name: String, in directory: CInt) throws(Errno) -> CInt {
     try call { unsafe Glibc.openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
 }
 
+/// openat(2) of an existing file for reading, which may not be a symbolic link.
+func openForReading(_ name: String, in directory: CInt) throws(Errno) -> CInt {
+    try call { unsafe Glibc.openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) }
+}
+
 /// open(2) with O_TMPFILE.
 func openAnonymous(in directory: CInt, mode: mode_t) throws(Errno) -> CInt {
     try call { cposix_open_anonymous(directory, mode) }

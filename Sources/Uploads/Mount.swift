@@ -1,6 +1,6 @@
 /// What the web server configured for one location (docs/settings.md).
 public struct Mount: Hashable, Sendable {
-    /// The name of the mount in the ledger and in logs.
+    /// The name of the mount in the ledger and in logs: the administrator's own, or `defaultName`.
     public var name: String
     /// The protocol that it speaks, by the name that `FERMATA_DIALECT` gives it.
     public var dialect = ""
@@ -90,11 +90,45 @@ public struct Mount: Hashable, Sendable {
         answerType = "application/json; charset=utf-8"
     }
 
+    /// What a default name begins with, and no other.
+    public static let defaultNamePrefix = "//"
+
+    /// The name of a mount that has none of its own: its server and its path, as a reference without a scheme
+    /// (RFC 3986 4.2). Servers of one path are different mounts.
+    public static func defaultName(server: String, port: String, path: String) -> String {
+        defaultNamePrefix + server + (port.isEmpty ? "" : ":" + port) + path
+    }
+
+    /// What the mount of a default name was called in ledgers before the server belonged to it: its path; `nil` of any
+    /// other name.
+    public static func formerName(of name: String) -> String? {
+        guard name.hasPrefix(defaultNamePrefix) else { return nil }
+        let rest = name.utf8.dropFirst(defaultNamePrefix.utf8.count)
+        return String(decoding: rest.drop { $0 != UInt8(ascii: "/") }, as: UTF8.self)
+    }
+
     /// 1 TiB.
     public static let defaultFileBytesMax: Int64 = 1 << 40
     /// Enough for 4 GiB in segments of 100 KiB that come in any order: a random order leaves a quarter as many ranges
     /// as segments at its worst. docs/dialects/dcloud.md 1.4.3 says 1024, which a shuffled 1 GiB upload exceeds.
     public static let defaultDisjointRangesMax = 16_384
+
+    /// The server in the default name of a mount; `nil` of any other name.
+    public static func server(of name: String) -> String? {
+        guard name.hasPrefix(defaultNamePrefix) else { return nil }
+        let rest = name.utf8.dropFirst(defaultNamePrefix.utf8.count)
+        return String(decoding: rest.prefix { $0 != UInt8(ascii: "/") }, as: UTF8.self)
+    }
+
+    /// A name as people and programs know the mount: without the server, where that belongs to it by default.
+    public static func shortName(of name: String) -> String { formerName(of: name) ?? name }
+
+    /// The mount as it is for another principal.
+    public func of(_ principal: String) -> Mount {
+        var mount = self
+        mount.principal = principal
+        return mount
+    }
 
     /// The longest time by which an expiry is put off, in seconds.
     private static let expiryStepMax: Int64 = 60

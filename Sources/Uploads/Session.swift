@@ -1,16 +1,24 @@
 /// Whose upload, on which mount, under which identifier: the only way to look a session up (docs/dialects/README.md
 /// 0.9).
 public struct SessionKey: Hashable, Sendable {
-    /// The name of the mount (`FERMATA_MOUNT`).
+    /// The name of the mount (`Mount.name`).
     public let mount: String
+    /// The root of the mount: mounts of one name and different roots do not see each other's sessions.
+    public let root: String
     /// Who is uploading, as the web server says; empty when it says nothing.
     public let principal: String
     /// The dialect's own identifier, often chosen by the client and never unique by itself.
     public let id: String
 
-    /// A key of its three parts.
-    public init(mount: String, principal: String, id: String) {
+    /// The key of a session of a mount's principal.
+    public init(on mount: Mount, id: String) {
+        self.init(mount: mount.name, root: mount.root, principal: mount.principal, id: id)
+    }
+
+    /// A key of its parts.
+    public init(mount: String, root: String = "", principal: String, id: String) {
         self.mount = mount
+        self.root = root
         self.principal = principal
         self.id = id
     }

@@ -15,23 +15,26 @@ struct StateDirectory: ParsableArguments {
 
     /// Opens the ledger, which names principals and so is for this user alone.
     ///
-    /// - Parameter meters: counts the times of what the engine does.
-    func openEngine(meters: Meters = Meters()) throws -> Engine {
+    /// - Parameters:
+    ///   - meters: counts the times of what the engine does.
+    ///   - programs: those that may be run.
+    func openEngine(meters: Meters = Meters(), programs: Set<String> = []) throws -> Engine {
         let mask = umask(0o077)
         defer { umask(mask) }
         do {
-            let ledger = try SQLiteLedger(stateDirectory: state, meters: meters)
-            return Engine(ledger: ledger, meters: meters, now: { Int64(time(nil)) })
+            let path = URL(fileURLWithPath: state).resolvingSymlinksInPath().path
+            let ledger = try SQLiteLedger(stateDirectory: path, meters: meters)
+            return Engine(ledger: ledger, meters: meters, programs: programs, now: { Int64(time(nil)) })
         } catch {
             throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
         }
     }
 
     /// The same, where there is a ledger already.
-    func openExistingEngine() throws -> Engine {
+    func openExistingEngine(programs: Set<String> = []) throws -> Engine {
         guard FileManager.default.fileExists(atPath: state + "/" + SQLiteLedger.fileName) else {
             throw ValidationError("--state \(state): there is no ledger; give the directory that serve was given")
         }
-        return try openEngine()
+        return try openEngine(programs: programs)
     }
 }

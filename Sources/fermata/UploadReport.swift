@@ -8,6 +8,8 @@ struct UploadReport: Encodable {
     let id: Int64
     let dialect: String
     let mount: String
+    /// The server of a mount that is named by its path; `nil` of one that has a name of its own.
+    let server: String?
     let principal: String
     let upload: String
     let fileName: String
@@ -27,7 +29,8 @@ struct UploadReport: Encodable {
         let file = summary.file
         id = file.id
         dialect = summary.dialect
-        mount = summary.session.mount
+        mount = Mount.shortName(of: summary.session.mount)
+        server = Mount.server(of: summary.session.mount)
         principal = summary.session.principal
         upload = summary.session.id
         fileName = file.spec.fileName

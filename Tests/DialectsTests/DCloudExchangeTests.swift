@@ -41,7 +41,7 @@ import Uploads
 
 @Suite struct DCloudExchangeTests {
     private let mount = Mount(name: "m", principal: "ann", root: "/r")
-    private let key = SessionKey(mount: "m", principal: "ann", id: "b")
+    private let key = SessionKey(mount: "m", root: "/r", principal: "ann", id: "b")
 
     private func exchange(
         _ contentType: String? = "multipart/form-data; boundary=b",
@@ -128,7 +128,7 @@ import Uploads
             (.tooLarge(maxBytes: 1), 4001, 413), (.lengthMismatch(declared: 2, received: 1), 4003, 422),
             (.longerThanDeclared(declared: 1), 4003, 422), (.fileChanged, 4003, 409), (.superseded, 4003, 409),
             (.tooManyRanges(max: 1), 4003, 409), (.namesExhausted(max: 1), 4008, 403),
-            (.stagingUnavailable(StorageFailure(operation: "o", reason: "secret")), 4006, 500),
+            (.stagingUnavailable(StorageFailure(operation: "o", reason: "secret")), 4006, 503),
             (.noSpace(StorageFailure(operation: "o", reason: "secret")), 4007, 507),
             (.storage(StorageFailure(operation: "o", reason: "secret")), 4007, 500),
         ] as [(UploadError, Int, Int)]

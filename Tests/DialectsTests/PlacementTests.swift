@@ -21,7 +21,7 @@ import Uploads
     }
 
     private func key(_ id: String, field: String = "") -> FileKey {
-        FileKey(SessionKey(mount: "m", principal: "ann", id: id), field: field)
+        FileKey(SessionKey(mount: "m", root: "/r", principal: "ann", id: id), field: field)
     }
 
     private func give(_ fields: [(String, String)], to exchange: inout any Exchange) {
@@ -92,7 +92,9 @@ import Uploads
             Issue.record("the body is a part")
             return
         }
-        #expect(destination.key == FileKey(SessionKey(mount: "m", principal: "ann b", id: "t"), field: "u"))
+        let owned = SessionKey(mount: "m", root: "/r", principal: "ann b", id: "t")
+        #expect(destination.key == FileKey(owned, field: "u"))
+        #expect(put.principal == "ann b", "the limits are its owner's, too")
         #expect(destination.number == 2)
         var late = surroundings
         late = Dialect.Surroundings(signingKey: late.signingKey, now: late.now + 1)
@@ -104,6 +106,24 @@ import Uploads
                 in: late
             )
         }
+    }
+
+    @Test("a URL of a part that was signed before the server belonged to the name of the mount is good")
+    func formerName() throws {
+        let former = Mount(name: "/up", principal: "ann", root: "/r")
+        let url = PartURL(principal: "ann", taskID: "t", uploadID: "u", number: 2, expiresAt: surroundings.now + 1)
+        let text = url.text(base: "", on: former, key: surroundings.signingKey)
+        func read(on name: String) throws(PartURL.Failure) -> PartURL {
+            let components = text.prefix { $0 != "?" }.split(separator: "/").map(String.init)
+            let query = String(text.drop { $0 != "?" }.dropFirst())
+            let mount = Mount(name: name, principal: "", root: "/r")
+            return try PartURL(components: components, query: query, on: mount, in: surroundings)
+        }
+        #expect(try read(on: Mount.defaultName(server: "a", port: "80", path: "/up")) == url)
+        #expect(throws: PartURL.Failure.invalid) {
+            try read(on: Mount.defaultName(server: "a", port: "80", path: "/other"))
+        }
+        #expect(throws: PartURL.Failure.invalid) { try read(on: "up") }
     }
 
     private static let failure = StorageFailure(operation: "o", reason: "secret")
@@ -122,7 +142,7 @@ import Uploads
             (.offsetMismatch(committed: 1), [400, 400, 400, 400]),
             (.beyondTotal(total: 1), [400, 400, 400, 400]), (.pathBlocked, [400, 400, 400, 409]),
             (.noSpace(failure), [507, 507, 507, 507]), (.storage(failure), [500, 500, 500, 500]),
-            (.stagingUnavailable(failure), [500, 500, 500, 500]), (.folderNotMade(failure), [500, 500, 500, 500]),
+            (.stagingUnavailable(failure), [503, 503, 503, 503]), (.folderNotMade(failure), [500, 500, 500, 500]),
         ] as [(UploadError, [Int])]
     )
     func failures(error: UploadError, statuses: [Int]) {

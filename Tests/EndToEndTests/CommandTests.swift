@@ -57,7 +57,7 @@ struct CommandTests {
         #expect((details["upload"] as? [String: Any])?["id"] as? Int == id)
         #expect(try fermata("remove", "\(id)").status == 0)
         #expect(try list().isEmpty)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata").isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata") == [".mark"])
         #expect(try fermata("show", "\(id)").status == 1)
         #expect(try fermata("remove", "\(id)").status == 1)
         let answer = try conversation.send(1)

@@ -124,11 +124,11 @@ struct DCloudErrorTests {
         let client = at("/cancel")
         _ = try client.segment("0-4/10", "0123")
         let staging = site.files.appending(path: ".fermata").path
-        #expect(try FileManager.default.contentsOfDirectory(atPath: staging).count == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: staging).count == 2)
         let answer = try post(form, body, "/cancel")
         #expect(answer.body == #"{"result":"OK","code":0,"message":"Success"}"#)
         #expect(try client.wanted() == 0)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: staging).isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: staging) == [".mark"])
     }
 
     // MARK: Ranges, 1.4.2

@@ -72,6 +72,11 @@ final class HTTPConnection {
         }
     }
 
+    /// Closes the side that sends, as a client does that has nothing more to say.
+    func closeSending() throws {
+        guard shutdown(descriptor, Int32(SHUT_WR)) == 0 else { throw Failure(what: "shutdown") }
+    }
+
     /// Sends the head of a POST.
     func sendHead(
         _ method: String,

@@ -30,7 +30,7 @@ struct HandOffTests {
     @Test("a hook is told once, whatever is repeated and whenever the responder is killed", arguments: Dialect.allCases)
     func hook(dialect: Dialect) throws {
         let parameters = dialect.parameters.merging(["FERMATA_HOOK": "DIR/hook", "FERMATA_MANIFEST": "on"]) { $1 }
-        let site = try Site(mounts: ["/m": parameters]) { directory in
+        let site = try Site(mounts: ["/m": parameters], arguments: ["--allow-program", "DIR/hook"]) { directory in
             try FileManager.default.createDirectory(
                 at: directory.appending(path: "told"),
                 withIntermediateDirectories: false
@@ -71,7 +71,8 @@ struct HandOffTests {
     @Test("a veto refuses in the dialect's own way, and other uploads go on meanwhile", arguments: Dialect.allCases)
     func veto(dialect: Dialect) throws {
         let parameters = dialect.parameters.merging(["FERMATA_VETO": "DIR/veto"]) { $1 }
-        let site = try Site(mounts: ["/m": parameters, "/free": dialect.parameters]) { directory in
+        let mounts = ["/m": parameters, "/free": dialect.parameters]
+        let site = try Site(mounts: mounts, arguments: ["--allow-program", "DIR/veto"]) { directory in
             let wait = "for i in $(seq 100); do test -e DIR/go && break; sleep 0.1; done"
             try script("\(wait); echo 'a \"virus\" was found'; exit 1", "veto", in: directory)
         }
@@ -99,7 +100,7 @@ struct HandOffTests {
         #expect(refused.body.contains(#"a \"virus\" was found"#), "\(refused.body)")
         let path = site.files.appending(path: conversation.publishedPath).path
         #expect(!FileManager.default.fileExists(atPath: path))
-        #expect(try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata").isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata") == [".mark"])
     }
 
     @Test("the site makes the answer itself, in the same request", arguments: Dialect.allCases)

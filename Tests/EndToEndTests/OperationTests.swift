@@ -292,7 +292,9 @@ struct OperationTests {
         var client = DCloudClient(site: site)
         _ = try client.segment("0-4/10", "0123")
         let staged = site.files.appending(path: ".fermata")
-        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: staged.path).first)
+        let name = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: staged.path).first { $0 != ".mark" }
+        )
         try Data("0X23".utf8).write(to: staged.appending(path: name))
         let dry = try run(binary, ["check", "--repair", "--dry-run", state])
         #expect(dry.status == 1)

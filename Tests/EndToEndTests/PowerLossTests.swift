@@ -57,7 +57,9 @@ struct PowerLossTests {
         try #require(try run("mkfs.ext4", ["-q", "-F", image]).status == 0)
         // The ledger knows its root by its path, so all sites have the same.
         let name = "fermata-power-" + UUID().uuidString
-        let mounts = ["/m": dialect.parameters.merging(["FERMATA_DURABILITY": durability]) { $1 }]
+        // Each site has another port.
+        let parameters = ["FERMATA_DURABILITY": durability, "FERMATA_MOUNT": "m"]
+        let mounts = ["/m": dialect.parameters.merging(parameters) { $1 }]
         var moments: [Moment] = []
         let known: any Conversation
         do {

@@ -226,7 +226,7 @@ struct SignedTests {
         let (upload, list) = try uploaded()
         for _ in 0..<2 { #expect(try client.abort(upload).body == #"{"message":"Upload aborted"}"#) }
         let staging = site.files.appending(path: ".fermata").path
-        #expect(try FileManager.default.contentsOfDirectory(atPath: staging).isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: staging) == [".mark"])
         try client.complete(upload, list).expectDetail(409)
         try client.put(upload.url(1), "0123").expectDetail(409)
         try client.list(upload).expectDetail(404)

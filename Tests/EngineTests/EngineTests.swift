@@ -52,7 +52,10 @@ final class Bench: Sendable {
     }
 
     func publish() throws -> Outcome { try intake().perform(.publish(FileKey(key, field: "f"))) }
-    func staged() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: root + "/.fermata") }
+    /// The staging files, without the root's mark.
+    func staged() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: root + "/.fermata").filter { $0 != ".mark" }
+    }
     func content(_ name: String) throws -> String { try String(contentsOfFile: root + "/" + name, encoding: .utf8) }
     func prefix() throws -> Int64? {
         try ledger.progress(of: key, now: clock.seconds.withLock { $0 })?.files.first?.prefix

@@ -57,6 +57,31 @@ import Uploads
         try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     }
 
+    @Test(
+        "a program that was not allowed is not run, whoever has named it when: its event is kept, its file not published"
+    )
+    func notAllowed() throws {
+        let hook = try program("touch DIR/ran", name: "hook")
+        let veto = try program("touch DIR/ran", name: "veto")
+        _ = try plainUpload(HandOff(hook: hook, veto: nil, hasManifest: false))
+        let clock = bench.clock
+        let ledger = bench.ledger
+        let strict = Engine(ledger: ledger, programs: [veto + "2"], now: { clock.seconds.withLock { $0 } })
+        let delivery = try #require(try strict.deliverNext())
+        #expect(delivery.failure?.contains("--allow-program \(hook)") == true)
+        #expect(try strict.events().map(\.state) == [.due(at: strict.now() + 1)])
+        let intake = Intake(strict, for: mount(HandOff(hook: nil, veto: veto, hasManifest: false)))
+        try intake.begin(bench.segment(0, 10))
+        try intake.write("0123456789")
+        _ = try intake.end(isCutOff: false)
+        #expect(throws: UploadError.self) { try intake.perform(.publish(FileKey(bench.key, field: "f"))) }
+        #expect(!FileManager.default.fileExists(atPath: bench.directory + "/ran"))
+        #expect(!FileManager.default.fileExists(atPath: bench.root + "/a[1]"))
+        clock.seconds.withLock { $0 += 1 }
+        #expect(try bench.engine.deliverNext()?.failure == nil, "once it is allowed it is told")
+        #expect(FileManager.default.fileExists(atPath: bench.directory + "/ran"))
+    }
+
     @Test("an hour of failures, with a new process in between: told until it succeeds, then never again")
     func retries() throws {
         let hook = try program("cat >> DIR/told; echo >> DIR/told; test -e DIR/works")

@@ -10,6 +10,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case range
     /// JSON and the relaxed literal.
     case literal
+    /// The parameters of a mount: a line of NAME=VALUE for each.
+    case settings
     /// Requests in a dialect, handled from their bytes to the published file.
     case dcloud, fileid, parts, offset, signed
 
@@ -23,6 +25,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .header: return checkHeader
         case .range: return checkRange
         case .literal: return checkLiteral
+        case .settings: return checkSettings
         case .dcloud: return try Requests(.dcloud).check
         case .fileid: return try Requests(.fileid).check
         case .parts: return try Requests(.parts).check

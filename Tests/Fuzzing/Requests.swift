@@ -68,6 +68,8 @@ final class Requests: Sendable {
             atPath: files.appending(path: "link").path,
             withDestinationPath: "../outside"
         )
+        // The root of each input is another, though its path is the same.
+        _ = try engine.adopt(files.path, isForced: true)
         defer { do { try FileManager.default.removeItem(at: site) } catch { fatalError("\(error)") } }
 
         var answers = Answers()
@@ -92,7 +94,9 @@ final class Requests: Sendable {
         try hold(report.inUse.isEmpty, "nobody writes: \(report)")
         let known = try ledger.stagingNames().values
         try hold(known.allSatisfy(\.isEmpty), "what has expired is forgotten: \(known)")
-        let staged = (try? FileManager.default.contentsOfDirectory(atPath: files.path + "/.fermata")) ?? []
+        let staged =
+            (try? FileManager.default.contentsOfDirectory(atPath: files.path + "/.fermata"))?
+            .filter { $0 != ".mark" } ?? []
         try hold(staged.isEmpty, "what has expired is removed: \(staged)")
         let strays = try FileManager.default.contentsOfDirectory(atPath: outside.path)
         try hold(strays.isEmpty, "nothing is written outside of the root: \(strays)")

@@ -48,7 +48,7 @@ import Uploads
         try queue.write { try $0.execute(sql: "INSERT INTO grdb_migrations (identifier) VALUES ('99 future')") }
         #expect(throws: NewerLedger.self) { try SQLiteLedger(stateDirectory: directory.path) }
         let count = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM grdb_migrations") }
-        #expect(count == 6)
+        #expect(count == Schema.migrator.migrations.count + 1)
     }
 
     @Test("a reserved file is told to nobody; its first segment opens it")
@@ -241,13 +241,71 @@ import Uploads
             try pool.close()
         }
         let ledger = try SQLiteLedger(stateDirectory: directory.path)
-        let key = SessionKey(mount: "m", principal: "ann", id: "b")
+        let key = SessionKey(mount: "m", root: "/r", principal: "ann", id: "b")
         let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("image.jpg"), total: 10)
         #expect(try ledger.progress(of: key, now: 1)?.files == [FileProgress(spec: spec, prefix: 4)])
         #expect(try ledger.issueNumber() == 1)
         #expect(try ledger.issueNumber() == 2)
         let counts = try ledger.read("test") { db in try db.rows("SELECT segments FROM range") { $0[0] as Int } }
         #expect(counts == [2])
+    }
+}
+
+@Suite struct FormerSessionTests {
+    private let directory: TemporaryDirectory
+    private let former = SessionKey(mount: "/up", root: "/r", principal: "ann", id: "b")
+
+    /// A ledger as the first release has left it, with an upload and what a principal has used.
+    init() throws {
+        directory = try TemporaryDirectory()
+        let pool = try DatabasePool(path: directory.path + "/" + SQLiteLedger.fileName)
+        try Schema.migrator.migrate(pool, upTo: "5 events")
+        try pool.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO session (id, mount, principal, key, expiresAt) VALUES (1, '/up', 'ann', 'b', 1000);
+                    INSERT INTO session (id, mount, principal, key, expiresAt) VALUES (2, 'own', 'ann', 'b', 1000);
+                    INSERT INTO file (id, session, field, fileName, mediaType, target, total, root, staging, phase)
+                        VALUES (1, 1, 'f', 'a', 't', 'a', 10, '/r', 's1', 1),
+                            (2, 2, 'f', 'a', 't', 'a', 10, '/r', 's2', 1);
+                    INSERT INTO range (file, start, end) VALUES (1, 0, 4), (2, 0, 6);
+                    INSERT INTO root (path) VALUES ('/r');
+                    INSERT INTO usage (mount, principal, bytes) VALUES ('/up', 'ann', 70);
+                    """
+            )
+        }
+        try pool.close()
+    }
+
+    @Test("an upload of a ledger without servers goes on at the server that asks for it, and only below its root")
+    func goesOn() throws {
+        let ledger = try SQLiteLedger(stateDirectory: directory.path)
+        func key(_ server: String, root: String = "/r") -> SessionKey {
+            let name = Mount.defaultName(server: server, port: "80", path: "/up")
+            return SessionKey(mount: name, root: root, principal: "ann", id: "b")
+        }
+        #expect(try ledger.progress(of: key("b", root: "/other"), now: 1) == nil)
+        let found = try ledger.file("f", of: key("a"), overlapping: .empty, now: 1)
+        #expect(found?.file.staging == "s1")
+        #expect(try ledger.progress(of: key("a"), now: 1)?.files.first?.prefix == 4)
+        #expect(try ledger.progress(of: key("b"), now: 1) == nil, "it is the other server's now")
+        #expect(try ledger.progress(of: former, now: 1) == nil)
+        let again = try SQLiteLedger(stateDirectory: directory.path)
+        #expect(try again.upload(FileKey(key("a"), field: "f"), now: 1)?.commit.prefix == 4)
+        let own = SessionKey(mount: "own", root: "/r", principal: "ann", id: "b")
+        #expect(try ledger.progress(of: own, now: 1)?.files.first?.prefix == 6, "a name of one's own is what it was")
+    }
+
+    @Test("what a principal has used counts at every server of the path, and can be set")
+    func usage() throws {
+        let ledger = try SQLiteLedger(stateDirectory: directory.path)
+        let mount = Mount.defaultName(server: "a", port: "80", path: "/up")
+        #expect(try ledger.bytesLeft(100, of: "ann", on: mount, now: 1) == 30)
+        try ledger.setUsage(20, of: "ann", on: "/up")
+        #expect(try ledger.bytesLeft(100, of: "ann", on: mount, now: 1) == 80)
+        try ledger.addUsage(5, of: "ann", on: mount)
+        #expect(try ledger.bytesLeft(100, of: "ann", on: mount, now: 1) == 75)
+        #expect(try ledger.bytesLeft(100, of: "bob", on: mount, now: 1) == 100)
     }
 }
 

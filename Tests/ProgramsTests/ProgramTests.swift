@@ -32,6 +32,17 @@ import Testing
         #expect(ending.output == "1000000\nno\n")
     }
 
+    @Test("a program has a path, a language and a time zone in its environment, and nothing of this process")
+    func environment() throws {
+        for name in ["GLIBC_TUNABLES", "FERMATA_SECRET", "LD_LIBRARY_PATH"] where getenv(name) == nil {
+            setenv(name, "x", 1)
+            defer { unsetenv(name) }
+            let lines = try run("tr '\\0' '\\n' < /proc/$$/environ").output.split(separator: "\n")
+            let names = Set(lines.map { $0.prefix { $0 != "=" } })
+            #expect(names.subtracting(["TZ"]) == ["PATH", "LANG"], "\(names)")
+        }
+    }
+
     @Test("of much output the start is kept, and nothing waits for the rest")
     func muchOutput() throws {
         let ending = try run("head -c 10000000 /dev/zero | tr '\\0' x")

@@ -47,7 +47,7 @@ final class Arena: Sendable {
             exit 0
             """
         )
-        commands = Commands(binary: binary, state: path + "/state")
+        commands = Commands(binary: binary, state: path + "/state", programs: [path + "/veto"])
         fleet = try Fleet(directory, binary: binary, findings: findings)
     }
 

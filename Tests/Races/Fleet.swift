@@ -44,7 +44,7 @@ final class Fleet: Sendable {
         process.executableURL = URL(fileURLWithPath: binary)
         process.arguments =
             ["serve", "--state", directory.path + "/state", "--listen=unix:" + socket(index), "--workers=24"]
-            + ["--log-level=error"]
+            + ["--log-level=error", "--allow-program=\(directory.path)/hook", "--allow-program=\(directory.path)/veto"]
         process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardError = output

@@ -80,7 +80,7 @@ struct Referee {
     /// The names in the staging folder.
     private func staged() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: arena.files.path + "/.fermata")
-            .filter { $0 != "mark" && $0 != "identity" }
+            .filter { $0 != ".mark" }
     }
 
     // MARK: Events

@@ -36,7 +36,7 @@ int cposix_sem_wait(sem_t *semaphore, int64_t microseconds);
 int cposix_memory_file(void);
 /* pipe2(2); reading does not wait. */
 int cposix_pipe(int *reading, int *writing);
-/* posix_spawn(3) of a program without arguments, with this environment, in a process group of its own: no signal is
+/* posix_spawn(3) of a program without arguments, with an environment of PATH, LANG and TZ, in a process group of its own: no signal is
  * blocked or ignored, and no descriptors but the given ones are open. -1 when it fails. */
 pid_t cposix_spawn(const char *path, int input, int output);
 /* pidfd_open(2). */

@@ -94,7 +94,7 @@ struct DCloudError: Error {
         case .stagingUnavailable(let failure):
             self = DCloudError(
                 4006,
-                .internalServerError,
+                .serviceUnavailable,
                 "Cannot upload file: No temp directory specified",
                 failure: failure
             )

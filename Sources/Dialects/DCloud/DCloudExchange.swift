@@ -63,7 +63,7 @@ struct DCloudExchange: Exchange {
                 let boundary = try Boundary(contentType: contentType)
                 body = .multipart(boundary)
                 session = CanonicalBoundary(parameter: boundary.bytes).map {
-                    SessionKey(mount: mount.name, principal: mount.principal, id: $0.text)
+                    SessionKey(on: mount, id: $0.text)
                 }
             } catch {
                 failure = .partial("\(error)")
@@ -225,7 +225,7 @@ struct DCloudExchange: Exchange {
     }
 
     private func key(_ boundary: CanonicalBoundary) -> SessionKey {
-        SessionKey(mount: mount.name, principal: mount.principal, id: boundary.text)
+        SessionKey(on: mount, id: boundary.text)
     }
 
     private mutating func uploadCommands() -> [Command] {

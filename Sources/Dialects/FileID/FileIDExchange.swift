@@ -70,7 +70,7 @@ struct FileIDExchange: Exchange {
 
     private static func key(_ form: RequestForm, on mount: Mount) -> FileKey? {
         form.natural("fileId").map {
-            FileKey(SessionKey(mount: mount.name, principal: mount.principal, id: String($0)))
+            FileKey(SessionKey(on: mount, id: String($0)))
         }
     }
 
@@ -146,7 +146,7 @@ struct FileIDExchange: Exchange {
         guard let component = RelativePath(component: stored), let path = folder.appending(component) else {
             return refuse(.invalidArgument("catalog is too long"))
         }
-        let key = FileKey(SessionKey(mount: mount.name, principal: mount.principal, id: String(id)))
+        let key = FileKey(SessionKey(on: mount, id: String(id)))
         let spec = FileSpec(
             field: key.field,
             fileName: fileName,

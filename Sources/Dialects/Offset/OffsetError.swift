@@ -68,8 +68,9 @@ struct OffsetError: Error {
             self.init(.insufficientStorage, "your quota of \(maxBytes) bytes is used up")
         case .folderNotMade(let failure): self = .folderNotMade(failure)
         case .noSpace(let failure): self.init(.insufficientStorage, "No space left", failure: failure)
-        case .storage(let failure), .stagingUnavailable(let failure):
-            self.init(.internalServerError, "failed to write file", failure: failure)
+        case .storage(let failure): self.init(.internalServerError, "failed to write file", failure: failure)
+        case .stagingUnavailable(let failure):
+            self.init(.serviceUnavailable, "the storage is not available; try again later", failure: failure)
         }
     }
 

@@ -62,7 +62,7 @@ struct OffsetExchange: Exchange {
     mutating func fileEnded(_ result: Result<Receipt, UploadError>) { form.fileEnded(result) }
 
     private static func key(_ id: String, on mount: Mount) -> FileKey {
-        FileKey(SessionKey(mount: mount.name, principal: mount.principal, id: id))
+        FileKey(SessionKey(on: mount, id: id))
     }
 
     // MARK: The end of the request
@@ -123,7 +123,7 @@ struct OffsetExchange: Exchange {
     /// Whatever keeps a folder from being made has one message (docs/dialects/offset.md 4.2, step 4).
     private func folderRefusal(_ error: UploadError) -> Answer {
         switch error {
-        case .noSpace: refusal(error)
+        case .noSpace, .stagingUnavailable: refusal(error)
         case .folderNotMade(let failure), .storage(let failure): OffsetError.folderNotMade(failure).answer(mount)
         case _: OffsetError.folderNotMade(nil).answer(mount)
         }

@@ -71,7 +71,7 @@ struct PartsExchange: Exchange {
 
     private static func key(_ form: RequestForm, on mount: Mount) -> FileKey? {
         guard let id = form["uploadId"]?.trimmingWhiteSpace(), !id.isEmpty else { return nil }
-        return FileKey(SessionKey(mount: mount.name, principal: mount.principal, id: id))
+        return FileKey(SessionKey(on: mount, id: id))
     }
 
     private static func number(_ form: RequestForm) -> Int? {
@@ -135,7 +135,7 @@ struct PartsExchange: Exchange {
 
     private func open(_ path: RelativePath, _ resourceKey: String, exists: Bool) -> Step {
         let id = (0..<16).map { _ in UInt8.random(in: 0...UInt8.max) }.hexadecimal.uppercased()
-        let key = FileKey(SessionKey(mount: mount.name, principal: mount.principal, id: id))
+        let key = FileKey(SessionKey(on: mount, id: id))
         let spec = FileSpec(
             field: key.field,
             fileName: resourceKey,

@@ -60,7 +60,11 @@ struct PartURL: Hashable {
             number: Int(number),
             expiresAt: expiresAt
         )
-        guard surroundings.signingKey.isValid(signature, of: signedText(mount)) else { throw .invalid }
+        // One that was signed before the server belonged to the mount's name is as good until it expires.
+        let names = [mount.name] + (Mount.formerName(of: mount.name).map { [$0] } ?? [])
+        guard names.contains(where: { surroundings.signingKey.isValid(signature, of: signedText($0)) }) else {
+            throw .invalid
+        }
         guard expiresAt > surroundings.now else { throw .expired }
     }
 
@@ -68,12 +72,12 @@ struct PartURL: Hashable {
     func text(base: String, on mount: Mount, key: SigningKey) -> String {
         let path = (Self.pathPrefix + [taskID, uploadID, String(number)]).joined(separator: "/")
         let owner = principal.isEmpty ? "" : "&principal=" + principal.percentEncodedComponent
-        return "\(base)/\(path)?expires=\(expiresAt)\(owner)&signature=\(key.signature(of: signedText(mount)))"
+        return "\(base)/\(path)?expires=\(expiresAt)\(owner)&signature=\(key.signature(of: signedText(mount.name)))"
     }
 
     /// What the signature covers. Lengths keep two different URLs from having the same text.
-    private func signedText(_ mount: Mount) -> String {
-        ["PUT", mount.name, principal, taskID, uploadID, String(number), String(expiresAt)]
+    private func signedText(_ mountName: String) -> String {
+        ["PUT", mountName, principal, taskID, uploadID, String(number), String(expiresAt)]
             .map { "\($0.utf8.count):\($0)" }.joined()
     }
 }

@@ -51,7 +51,7 @@ extension SignedExchange {
     private static func identifier() -> String { (0..<16).map { _ in UInt8.random(in: 0...UInt8.max) }.hexadecimal }
 
     private func session(_ taskID: String) -> SessionKey {
-        SessionKey(mount: mount.name, principal: mount.principal, id: taskID)
+        SessionKey(on: mount, id: taskID)
     }
 
     private func open(

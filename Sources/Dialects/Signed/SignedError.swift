@@ -55,7 +55,13 @@ struct SignedError: Error {
                 detail: "no space is left; what is stored is safe, try again later",
                 failure: failure
             )
-        case .storage(let failure), .stagingUnavailable(let failure), .folderNotMade(let failure):
+        case .stagingUnavailable(let failure):
+            self.init(
+                status: .serviceUnavailable,
+                detail: "the storage is not available; what is stored is safe, try again later",
+                failure: failure
+            )
+        case .storage(let failure), .folderNotMade(let failure):
             self.init(
                 status: .internalServerError,
                 detail: "the server could not read or write; what is stored is safe, try again",

@@ -65,6 +65,14 @@ struct SignedExchange: Exchange {
         }
     }
 
+    /// A part belongs to whom its URL names, whoever sends it.
+    var principal: String? {
+        switch request {
+        case .part(let url): url.principal
+        case .call, .refused: nil
+        }
+    }
+
     mutating func fileEnded(_ result: Result<Receipt, UploadError>) { stored = result }
 
     mutating func documentEnded(_ bytes: [UInt8]) {
@@ -77,7 +85,7 @@ struct SignedExchange: Exchange {
     }
 
     private func key(_ url: PartURL) -> FileKey {
-        FileKey(SessionKey(mount: mount.name, principal: url.principal, id: url.taskID), field: url.uploadID)
+        FileKey(SessionKey(on: mount.of(url.principal), id: url.taskID), field: url.uploadID)
     }
 
     // MARK: The end of the request

@@ -22,9 +22,12 @@ struct Check: ParsableCommand {
     @Flag(help: "With --repair, only print what would be done.")
     var dryRun = false
 
+    @Option(help: ArgumentHelp("As serve has it: a repair may ask a veto; repeatable.", valueName: "path"))
+    var allowProgram: [String] = []
+
     func run() throws {
         let isRepairing = repair && !dryRun
-        let findings = try stateDirectory.openExistingEngine().check(
+        let findings = try stateDirectory.openExistingEngine(programs: Set(allowProgram)).check(
             isRepairing: isRepairing,
             tombstoneSeconds: StateDirectory.tombstoneSeconds
         )

@@ -25,6 +25,9 @@ struct Diagnose: ParsableCommand {
     @Option(help: ArgumentHelp("As serve has it; repeatable.", valueName: "dir"))
     var allowRoot: [String] = []
 
+    @Option(help: ArgumentHelp("As serve has it; repeatable.", valueName: "path"))
+    var allowProgram: [String] = []
+
     @Option(help: "As serve has it.")
     var workers = 1024
 
@@ -35,7 +38,9 @@ struct Diagnose: ParsableCommand {
         if let nginx {
             let settings = ResponderSettings(
                 allowedRoots: allowRoot,
-                defaultRoot: state + "/files"
+                defaultRoot: state + "/files",
+                stateDirectory: state,
+                allowedPrograms: allowProgram
             )
             diagnoses += NginxChecks(NginxConfiguration(dump: try text(nginx)), settings).diagnoses()
         }
@@ -56,14 +61,17 @@ struct Diagnose: ParsableCommand {
             // serve makes both when it starts for the first time.
             return FileManager.default.fileExists(atPath: files) ? HostChecks.diagnoses(root: files) : []
         }
-        let roots: [String]
-        do {
-            roots = try stateDirectory.openEngine().roots()
-        } catch {
-            return [HostChecks.brokenLedger("\(error)")]
+        let engine: Engine
+        do { engine = try stateDirectory.openEngine() } catch { return [HostChecks.brokenLedger("\(error)")] }
+        let roots = Set(try engine.roots() + (allowRoot + [files]).map(realPath))
+        return try roots.sorted().flatMap { root in
+            guard let problem = try engine.problem(of: root) else { return HostChecks.diagnoses(root: root) }
+            return [HostChecks.unavailable(root: root, problem.problem, problem.remedy)]
         }
-        return Set(roots + allowRoot + [files]).sorted().flatMap { HostChecks.diagnoses(root: $0) }
     }
+
+    /// The path as `serve` knows a root.
+    private func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
 
     private func text(_ path: String) throws -> String {
         guard let file = path == "-" ? FileHandle.standardInput : FileHandle(forReadingAtPath: path) else {

@@ -55,6 +55,14 @@ struct Serve: ParsableCommand {
     var allowRoot: [String] = []
 
     @Option(
+        help: ArgumentHelp(
+            "Program that FERMATA_HOOK and FERMATA_VETO may name, an absolute path; repeatable, none by default.",
+            valueName: "path"
+        )
+    )
+    var allowProgram: [String] = []
+
+    @Option(
         help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
         transform: level
     )
@@ -73,6 +81,9 @@ struct Serve: ParsableCommand {
         guard (0...3600).contains(drainSeconds) else {
             throw ValidationError("--drain-seconds must be between 0 and 3600")
         }
+        for program in allowProgram where !program.hasPrefix("/") {
+            throw ValidationError("--allow-program \(program): give an absolute path")
+        }
     }
 
     func run() throws {
@@ -87,7 +98,7 @@ struct Serve: ParsableCommand {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
         let meters = try openMeters()
-        let engine = try stateDirectory.openEngine(meters: meters)
+        let engine = try stateDirectory.openEngine(meters: meters, programs: Set(allowProgram))
         let report = try engine.recover(
             boot: try Self.bootIdentifier(),
             tombstoneSeconds: StateDirectory.tombstoneSeconds
@@ -99,6 +110,7 @@ struct Serve: ParsableCommand {
                 "files_lost": "\(report.filesLost)",
             ]
         )
+        warn(of: report.unavailable, logger)
         for error in report.unpublishable {
             logger.error("a whole file can not be published", metadata: ["reason": "\(error)"])
         }
@@ -106,7 +118,9 @@ struct Serve: ParsableCommand {
         let settings = ResponderSettings(
             allowedRoots: allowRoot,
             defaultRoot: files,
-            publicURL: publicURL
+            publicURL: publicURL,
+            stateDirectory: state,
+            allowedPrograms: allowProgram
         )
         let signingKey = try signingKey()
         let requestsMax = OpenFiles.raiseLimit()
@@ -154,9 +168,20 @@ struct Serve: ParsableCommand {
         }
     }
 
+    /// Says which roots are not used, and what to do.
+    private func warn(of roots: [String: RootProblem], _ logger: Logger) {
+        for (root, problem) in roots.sorted(by: { $0.key < $1.key }) {
+            logger.error(
+                "root is not available: its uploads wait",
+                metadata: ["root": "\(root)", "reason": "\(problem.problem)", "remedy": "\(problem.remedy)"]
+            )
+        }
+    }
+
     private func sweep(_ engine: Engine, _ logger: Logger) {
         do {
             let report = try engine.sweep()
+            warn(of: report.unavailable, logger)
             for file in report.expired {
                 logger.info("swept expired upload", metadata: ["root": "\(file.root)", "staging": "\(file.staging)"])
             }

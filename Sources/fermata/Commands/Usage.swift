@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Ledger
+import Uploads
 
 /// `fermata usage`: what quotas count.
 struct Usage: ParsableCommand {
@@ -22,8 +23,11 @@ struct Usage: ParsableCommand {
         @OptionGroup var stateDirectory: StateDirectory
 
         func run() throws {
-            for usage in try stateDirectory.openExistingEngine().usage() {
-                print("\(usage.bytes)\t\(Readable.text(usage.mount))\t\(Readable.text(usage.principal))")
+            let all = try stateDirectory.openExistingEngine().usage()
+            let mounts = Swift.Set(all.map(\.mount))
+            for usage in all {
+                let mount = Usage.name(of: usage.mount, among: mounts)
+                print("\(usage.bytes)\t\(Readable.text(mount))\t\(Readable.text(usage.principal))")
             }
         }
     }
@@ -41,7 +45,16 @@ struct Usage: ParsableCommand {
         }
 
         func run() throws {
-            try stateDirectory.openExistingEngine().setUsage(bytes, of: principal, on: mount)
+            let engine = try stateDirectory.openExistingEngine()
+            let mounts = Swift.Set(try engine.usage().map(\.mount))
+            let name = mounts.first { Usage.name(of: $0, among: mounts) == mount } ?? mount
+            try engine.setUsage(bytes, of: principal, on: name)
         }
+    }
+
+    /// How a mount is listed: without its server, unless that would leave two alike.
+    private static func name(of mount: String, among mounts: Swift.Set<String>) -> String {
+        let short = Mount.shortName(of: mount)
+        return mounts.filter { Mount.shortName(of: $0) == short }.count == 1 ? short : mount
     }
 }

@@ -30,7 +30,13 @@ final class ApacheSite: UploadServer {
     /// - Parameters:
     ///   - mounts: parameters of mounts, by their paths; each takes FERMATA_PRINCIPAL from the client's X-Test-User.
     ///   - pages: further files of the site, by their names.
-    init(_ frontEnd: FrontEnd, mounts: [String: [String: String]], pages: [String: String] = [:]) throws {
+    ///   - lines: further lines of the configuration, before the mounts.
+    init(
+        _ frontEnd: FrontEnd,
+        mounts: [String: [String: String]],
+        pages: [String: String] = [:],
+        lines: String = ""
+    ) throws {
         folder = try TemporaryFolder()
         port = try Site.freePort()
         let directory = folder.url.path
@@ -44,7 +50,7 @@ final class ApacheSite: UploadServer {
             try text.write(toFile: "\(directory)/run/site/\(name)", atomically: true, encoding: .utf8)
         }
         if geteuid() == 0 { try #require(run("chown", ["-R", "www-data:", directory]).status == 0) }
-        try Self.configuration(frontEnd, mounts, directory, port)
+        try Self.configuration(frontEnd, mounts, lines, directory, port)
             .write(toFile: directory + "/apache.conf", atomically: true, encoding: .utf8)
         switch frontEnd {
         case .fcgid: responder = nil
@@ -71,6 +77,12 @@ final class ApacheSite: UploadServer {
         responder?.waitUntilExit()
     }
 
+    /// Stops the responder, which a web server goes on without.
+    func stopResponder() {
+        responder?.terminate()
+        responder?.waitUntilExit()
+    }
+
     /// Starts a process that can be stopped: it gets the signal mask of the thread that starts it, and a test's has all
     /// signals blocked.
     static func startUnblocked(_ process: Process) throws {
@@ -89,6 +101,7 @@ final class ApacheSite: UploadServer {
     private static func configuration(
         _ frontEnd: FrontEnd,
         _ mounts: [String: [String: String]],
+        _ lines: String,
         _ directory: String,
         _ port: UInt16
     ) throws -> String {
@@ -98,7 +111,7 @@ final class ApacheSite: UploadServer {
             .replacingOccurrences(of: " /var/lib/fermata", with: " \(directory)/state")
             .replacingOccurrences(of: " /run/fermata/fermata.sock", with: " \(directory)/f.sock")
         let modules =
-            ["mpm_event", "authz_core", "alias", "env", "macro", "setenvif"] + frontEnd.modules
+            ["mpm_event", "authz_core", "alias", "env", "headers", "macro", "setenvif"] + frontEnd.modules
         let uses = mounts.map { path, parameters in
             """
             Use FermataMount \(path) \(parameters["FERMATA_DIALECT"] ?? "dcloud")
@@ -130,6 +143,7 @@ final class ApacheSite: UploadServer {
             </IfModule>
             \(front)
             Include \(shipped.path)/fermata.conf
+            \(lines)
             SetEnvIf X-Test-User "^(.+)$" FERMATA_PRINCIPAL=$1
             \(uses.joined(separator: "\n"))
             """

@@ -99,7 +99,7 @@ final class InProcessServer: UploadServer {
     func staged() throws -> [String] {
         let folder = files.appending(path: ".fermata").path
         guard FileManager.default.fileExists(atPath: folder) else { return [] }
-        return try FileManager.default.contentsOfDirectory(atPath: folder)
+        return try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0 != ".mark" }
     }
 }
 

@@ -1,0 +1,125 @@
+import Foundation
+import Testing
+import Uploads
+
+@testable import Responder
+
+@Suite struct MountParametersTests {
+    private func mount(_ parameters: [String: String], _ settings: ResponderSettings? = nil) throws -> Mount {
+        let given = [
+            "FERMATA_DIALECT": "dcloud", "SCRIPT_NAME": "/up", "SERVER_NAME": "a.example", "SERVER_PORT": "443",
+        ]
+        let usual = ResponderSettings(allowedRoots: [], defaultRoot: "/nowhere/files")
+        return try MountCheck.mount(given.merging(parameters) { $1 }, settings ?? usual)
+    }
+
+    private func refusal(_ parameters: [String: String], _ settings: ResponderSettings? = nil) -> String? {
+        do { _ = try mount(parameters, settings) } catch { return "\(error)" }
+        return nil
+    }
+
+    @Test(
+        "a value out of its bounds is an error that names setting, value and bounds",
+        arguments: [
+            ("FERMATA_TOMBSTONE", "9223372036854775807", "3650d"), ("FERMATA_TOMBSTONE", "3651d", "3650d"),
+            ("FERMATA_TOMBSTONE", "-1", "0s"), ("FERMATA_EXPIRES", "0", "1s"), ("FERMATA_EXPIRES", "0h", "1s"),
+            ("FERMATA_EXPIRES", "106751991167300d", "3650d"), ("FERMATA_URL_EXPIRES", "0", "1s"),
+            ("FERMATA_MAX_FILE", "0", "from 1"), ("FERMATA_MAX_FILE", "1025t", "1024t"),
+            ("FERMATA_MAX_FILE", "99999999999999999999g", "1024t"), ("FERMATA_MAX_PART", "0", "from 1"),
+            ("FERMATA_MIN_PART", "2000t", "1024t"), ("FERMATA_CHUNK", "0", "from 1"), ("FERMATA_QUOTA", "-1", "from 0"),
+            ("FERMATA_QUOTA", "9223372036854775807", "1024t"), ("FERMATA_RATE", "1", "from 1024"),
+            ("FERMATA_MAX_OPEN", "0", "from 1 to 1000000"), ("FERMATA_MAX_RANGES", "1000001", "from 1 to 1000000"),
+            ("FERMATA_MAX_RANGES", "+5", "from 1"), ("FERMATA_MAX_FILE", "٣", "a size"),
+            ("FERMATA_BASE_URL", "http:///tasks", "a URL"), ("FERMATA_BASE_URL", "javascript://x/y", "a URL"),
+            ("FERMATA_ON_COMPLETE", "/done?x=1", "a path"), ("FERMATA_ANSWER_TYPE", "xml", "json, text or html"),
+            ("FERMATA_MANIFEST", "yes", "on or off"), ("FERMATA_DURABILITY", "none", "publish or segment"),
+            ("FERMATA_TYPES", ",", "a list"), ("FERMATA_TYPES", String(repeating: "a", count: 5000), "4096 bytes"),
+            ("FERMATA_ON_COMPLETE", "/a\r\nX: y", "control character"), ("FERMATA_MOUNT", "//a/b", "two slashes"),
+        ]
+    )
+    func bounds(name: String, value: String, bounds: String) throws {
+        let text = try #require(refusal([name: value]))
+        #expect(text.contains(name) && text.contains(bounds), "\(text)")
+        if value.utf8.count < 100, !value.contains("\r") { #expect(text.contains(value), "\(text)") }
+    }
+
+    @Test("the bounds themselves are fine, and times far ahead do not overflow")
+    func atBounds() throws {
+        let mount = try mount([
+            "FERMATA_TOMBSTONE": "3650d", "FERMATA_EXPIRES": "3650d", "FERMATA_MAX_FILE": "1024t",
+            "FERMATA_MAX_PART": "1",
+            "FERMATA_MAX_RANGES": "1000000", "FERMATA_QUOTA": "0", "FERMATA_RATE": "1k", "FERMATA_URL_EXPIRES": "1",
+        ])
+        #expect(mount.tombstoneSeconds == 3650 * 86_400 && mount.fileBytesMax == 1 << 50)
+        #expect(mount.expiry(at: 1 << 40) > 1 << 40)
+    }
+
+    @Test(
+        "an unknown parameter is an error that names the nearest known one",
+        arguments: [
+            ("FERMATA_MAXFILE", "FERMATA_MAX_FILE"), ("FERMATA_QOUTA", "FERMATA_QUOTA"),
+            ("FERMATA_TOMBSTONES", "FERMATA_TOMBSTONE"), ("FERMATA_max_part", "FERMATA_MAX_PART"),
+            ("FERMATA_PRINCIPLE", "FERMATA_PRINCIPAL"), ("FERMATA_", "FERMATA_"),
+        ]
+    )
+    func unknown(name: String, nearest: String) throws {
+        let text = try #require(refusal([name: "10m"]))
+        #expect(text.hasPrefix("\(name) is no parameter: did you mean \(nearest)"), "\(text)")
+    }
+
+    @Test("a program must be one of those that were allowed")
+    func programs() throws {
+        for name in ["FERMATA_HOOK", "FERMATA_VETO"] {
+            let text = try #require(refusal([name: "/bin/sh"]))
+            #expect(text.contains(name) && text.contains("--allow-program /bin/sh"))
+            let settings = ResponderSettings(
+                allowedRoots: [],
+                defaultRoot: "/nowhere/files",
+                allowedPrograms: ["/bin/true", "/bin/none"]
+            )
+            #expect(refusal([name: "/bin/sh"], settings) != nil)
+            #expect(refusal([name: "/bin/true"], settings) == nil)
+            #expect(refusal([name: "/bin/../bin/true"], settings) != nil, "it is the path as it was allowed")
+            #expect(refusal([name: "/bin/none"], settings)?.contains("is not an absolute path of a program") == true)
+        }
+    }
+
+    @Test("the state directory, what is above it and what is in it are no roots, links followed; its files are")
+    func stateAsRoot() throws {
+        let folder = "/tmp/fermata-mounts-" + UUID().uuidString
+        let manager = FileManager.default
+        for name in ["state/files/a", "state/other", "beside"] {
+            try manager.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+        }
+        defer { #expect(throws: Never.self) { try manager.removeItem(atPath: folder) } }
+        try manager.createSymbolicLink(atPath: folder + "/link", withDestinationPath: folder + "/state")
+        let settings = ResponderSettings(
+            allowedRoots: ["/"],
+            defaultRoot: folder + "/state/files",
+            stateDirectory: folder + "/state"
+        )
+        for root in [
+            "/", "/tmp", folder, folder + "/state", folder + "/state/", folder + "/link", folder + "/state/other",
+            folder + "/beside/../state", folder + "/link/other",
+        ] {
+            #expect(refusal(["FERMATA_ROOT": root], settings)?.contains("holds the ledger") == true, "\(root)")
+        }
+        for root in [folder + "/beside", folder + "/state/files", folder + "/link/files/a"] {
+            #expect(refusal(["FERMATA_ROOT": root], settings) == nil, "\(root)")
+        }
+    }
+
+    @Test("a mount without a name of its own is named by server, port and path; one with a name by that alone")
+    func names() throws {
+        #expect(try mount([:]).name == "//a.example:443/up")
+        #expect(try mount(["SERVER_NAME": "b.example"]).name != mount([:]).name)
+        #expect(try mount(["SERVER_PORT": "80"]).name != mount([:]).name)
+        #expect(try mount(["FERMATA_MOUNT": "own"]).name == "own")
+        #expect(
+            try Mount.shortName(of: mount([:]).name) == "/up" && Mount.server(of: mount([:]).name) == "a.example:443"
+        )
+        #expect(Mount.shortName(of: "own") == "own" && Mount.server(of: "own") == nil)
+        #expect(Mount.shortName(of: "//a.example:80") == "")
+        #expect(refusal(["SERVER_NAME": String(repeating: "a", count: 2000)])?.contains("FERMATA_MOUNT") == true)
+    }
+}
