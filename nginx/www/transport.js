@@ -14,7 +14,7 @@ export class UploadError extends Error {
 const TEMPORARY = new Set([0, 429, 502, 503, 504]);
 /** How long a request may bring no byte forward, and how long its answer may take after its last byte, before it is given up. */
 const STALL_MS = 30000;
-const ANSWER_MS = 120000;
+const ANSWER_MS = 60000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
 

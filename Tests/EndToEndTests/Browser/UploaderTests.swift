@@ -239,7 +239,8 @@ struct UploaderTests {
         try browser.wait("\(item("big.bin"))?.querySelector('progress').value > 0.3")
         site.freezeServer(true)
         defer { site.freezeServer(false) }
-        try waitUntil("offline", "big.bin", browser, seconds: 45)
+        // What fits into the buffers of the connection counts as sent: then the answer is waited for.
+        try waitUntil("offline", "big.bin", browser, seconds: 90)
         site.freezeServer(false)
         try browser.limitNetwork(nil)
         try waitUntil("finished", "big.bin", browser)
