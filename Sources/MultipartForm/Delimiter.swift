@@ -3,6 +3,9 @@
 /// It starts with its only CR, since a boundary has none. So where a match breaks off, no other match can have begun in
 /// the bytes that did match, and nothing is looked at twice: the search is linear whatever the input.
 struct Delimiter {
+    /// How many of the delimiter's bytes are its CRLF.
+    static let lineEndCount = 2
+
     /// The delimiter's bytes.
     let bytes: [UInt8]
     /// How far the search may move on for each byte at the end of its window (Horspool 1980): to where that byte's

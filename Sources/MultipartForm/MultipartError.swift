@@ -21,7 +21,7 @@ public enum MultipartError: Error, Hashable, Sendable {
     /// The transfer encoding of a part is not known.
     case encodingUnknown(field: String?, encoding: String)
     /// The bytes of a part are not in its transfer encoding.
-    case encodingBroken(field: String?, encoding: TransferEncoding)
+    case encodingBroken(field: String?, encoding: TransferEncoding, TransferFailure)
     /// A part of parts has no usable boundary, or a transfer encoding (RFC 2046 5).
     case mixedMalformed(field: String?, reason: String)
     /// A part of parts stands in another one.
@@ -66,8 +66,9 @@ extension MultipartError: CustomStringConvertible {
         case .encodingUnknown(let field, let encoding):
             "\(Self.part(field)) has the Content-Transfer-Encoding \(Self.quoted(encoding)); "
                 + "base64, quoted-printable, 7bit, 8bit and binary are understood"
-        case .encodingBroken(let field, let encoding): "\(Self.part(field)) is not valid \(encoding.name)"
-        case .mixedMalformed(let field, let reason): "\(Self.part(field)) is multipart/mixed and \(reason)"
+        case .encodingBroken(let field, let encoding, let failure):
+            "\(Self.part(field)) is not valid \(encoding.name): \(failure)"
+        case .mixedMalformed(let field, let reason): "\(Self.part(field)) is multipart/mixed: \(reason)"
         case .nestedTooDeep(let field): "\(Self.part(field)) has parts whose parts have parts"
         case .tooManyParts(let max): "a form may have at most \(max) parts"
         case .partHeaderTooLarge(let max): "the headers of a part may have at most \(max) bytes"

@@ -24,6 +24,15 @@ public struct PartHeader: Hashable, Sendable {
     /// True when the part has a `filename` parameter of any form, even an empty one.
     public var hasFileName: Bool { fileName != nil }
 
+    /// Whether the part is made of files: a multipart/mixed one that is no file itself (RFC 7578 4.3).
+    var isMixed: Bool { isMultipart && contentType.map { MediaType(parsing: $0) } == .multipartMixed }
+
+    /// Whether the part is made of parts, and is no file.
+    var isMultipart: Bool {
+        guard let contentType, contentType.utf8.first?.lowercase == UInt8(ascii: "m") else { return false }
+        return range == nil && !hasFileName && MediaType(parsing: contentType).isMultipart
+    }
+
     /// True when the part is what a browser sends for a file input without a choice, if it has no bytes.
     public var hasEmptyFileName: Bool { fileName?.isEmpty == true }
 

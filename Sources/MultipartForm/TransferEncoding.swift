@@ -57,7 +57,7 @@ public enum TransferEncoding: Hashable, Sendable {
 }
 
 /// Why bytes are not in the encoding that their part claims.
-enum TransferFailure: Error, Hashable {
+public enum TransferFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// A byte that the encoding does not have.
     case byte(UInt8)
     /// Padding where none may be.
@@ -70,15 +70,24 @@ enum TransferFailure: Error, Hashable {
     case blanks(max: Int)
     /// The data ends in the middle of what stands for a byte.
     case truncated
+
+    /// One sentence fragment in English.
+    public var description: String {
+        switch self {
+        case .byte(let byte): "the byte \(byte) is none of its characters"
+        case .padding: "a padding character stands where none may be"
+        case .behindPadding: "data follows the padding"
+        case .escape: "a = is followed neither by two hexadecimal digits nor by the end of its line"
+        case .blanks(let max): "a line has more than \(max) blanks in a row"
+        case .truncated: "it ends too early"
+        }
+    }
 }
 
 /// Undoes the transfer encoding of one part.
 enum TransferDecoder {
     case base64(Base64Decoder)
     case quotedPrintable(QuotedPrintableDecoder)
-
-    /// How many bytes are decoded at a time.
-    static let blockBytes = 4 << 10
 
     /// A decoder at the start of a part; `nil` when there is nothing to decode.
     init?(_ encoding: TransferEncoding) {

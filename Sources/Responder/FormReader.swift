@@ -8,8 +8,10 @@ struct FormReader: PartConsumer, ~Copyable {
     var exchange: any Exchange
     let intake: Intake
     private(set) var failure: MultipartError?
-    /// How many bytes were of use to a file.
+    /// How many bytes of the body were of use to a file, at most.
     private(set) var usedCount: Int64 = 0
+    /// How many bytes of the body a byte of the part may have taken.
+    private var encodedBytesMax: Int64 = 1
     private var part = Part.none
     private var collector: FieldCollector
 
@@ -31,8 +33,11 @@ struct FormReader: PartConsumer, ~Copyable {
         self.lastPartEnd = lastPartEnd
     }
 
-    mutating func partBegins(_ header: PartHeader, at offset: Int64) {
-        switch exchange.partBegins(header, sizeHint: lastPartEnd.map { $0 - offset }) {
+    mutating func partBegins(_ header: PartHeader, at offset: Int64?) {
+        encodedBytesMax = header.transferEncoding.bytesPerByteMax
+        var sizeHint: Int64?
+        if let lastPartEnd, let offset { sizeHint = lastPartEnd - offset }
+        switch exchange.partBegins(header, sizeHint: sizeHint) {
         case .file(let destination):
             do throws(UploadError) {
                 try intake.begin(destination)
@@ -54,7 +59,7 @@ struct FormReader: PartConsumer, ~Copyable {
         case .file:
             do throws(UploadError) {
                 try intake.write(bytes)
-                if !intake.isSated { usedCount += Int64(bytes.count) }
+                if !intake.isSated { usedCount += Int64(bytes.count) * encodedBytesMax }
             } catch {
                 refuse(error)
             }

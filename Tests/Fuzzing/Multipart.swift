@@ -1,7 +1,7 @@
 import MultipartForm
 
-/// However a body is cut into blocks, the same parts come of it, and each has exactly the bytes between its header and
-/// the next delimiter.
+/// However a body is cut into blocks, the same parts come of it, and each that stands as it is in the body has exactly the
+/// bytes between its header and the next delimiter; one that is decoded has no more bytes than the body.
 ///
 /// The input is a boundary, up to the first LF, and a body.
 @Sendable
@@ -19,12 +19,16 @@ func checkMultipart(_ input: [UInt8]) throws {
     }
     let delimiter = [0x0D, 0x0A, UInt8(ascii: "-"), UInt8(ascii: "-")] + boundary.bytes
     for part in whole.parts {
-        let end = part.offset + part.bytes.count
+        try hold(part.bytes.count <= body.count, "no part is longer than the body")
+        guard let offset = part.offset else { continue }
+        let end = offset + part.bytes.count
         try hold(body[..<end].suffix(part.bytes.count) == part.bytes[...], "a part has its bytes at its offset")
-        if part.hasEnded { try hold(body[end...].starts(with: delimiter), "a delimiter follows a part") }
+        // The line end of a part without a body is that of its header.
+        let delimiterStart = part.bytes.isEmpty && !body[end...].starts(with: delimiter) ? end - 2 : end
+        if part.hasEnded { try hold(body[delimiterStart...].starts(with: delimiter), "a delimiter follows a part") }
     }
     // What a delimiter line is, told the long way.
-    for part in whole.parts {
+    for part in whole.parts where part.offset != nil {
         for start in part.bytes.indices where part.bytes[start...].starts(with: delimiter) {
             let tail = part.bytes[(start + delimiter.count)...]
             let padding = tail.prefix { $0 == 0x20 || $0 == 0x09 }
@@ -41,7 +45,7 @@ func checkMultipart(_ input: [UInt8]) throws {
 private struct Parts: Equatable, PartConsumer {
     struct Part: Equatable {
         let header: PartHeader
-        let offset: Int
+        let offset: Int?
         var bytes: [UInt8] = []
         var hasEnded = false
     }
@@ -65,8 +69,8 @@ private struct Parts: Equatable, PartConsumer {
         } catch { self.error = error }
     }
 
-    mutating func partBegins(_ header: PartHeader, at offset: Int64) {
-        parts.append(Part(header: header, offset: Int(offset)))
+    mutating func partBegins(_ header: PartHeader, at offset: Int64?) {
+        parts.append(Part(header: header, offset: offset.map { Int($0) }))
     }
 
     mutating func partBytes(_ bytes: Span<UInt8>) {

@@ -17,7 +17,8 @@ import Testing
     /// Bodies that come close to a delimiter in every way.
     static let hostile: [String] = [
         "", "x", "\r", "\r\n", "\r\n-", "\r\n--", "\r\n--a", "\r\n--bb", "\r\n--b-", "\r\n--b-x", "\r\n--b x",
-        "\r\n--b \t \rx", "\r\n--b\rx", "\r\n--b\nx", "\n--b--\n", "--b--", "\r\r\n--", "\r\n\r\n--\r\n--c",
+        "\r\n--b \t \rx", "\r\n--b\rx", "\r\n--b\nx", "\n--b--\n", "x--b--", "--bx", "--b x", "--b\rx", "--b-",
+        "-", "--", "--\r\n--", "-\r\n--", "--b\r\r\n", "\r\r\n--", "\r\n\r\n--\r\n--c",
         "\r\n--b\r\r\n--c", "\r\n--b \r\r\n-", String(repeating: "\r", count: 40), String(repeating: "-", count: 40),
         String(repeating: "\r\n--", count: 10), String(repeating: "\r\n--bx", count: 10),
         "\r\n--b" + String(repeating: " ", count: 257) + "\r\n",
@@ -98,6 +99,42 @@ import Testing
     func noHeaders() throws {
         let events = try parse([Array("--b\r\n\r\nx\r\n--b--".utf8)]).events
         #expect(events == [.part(name: nil, fileName: nil), .bytes([120]), .end])
+    }
+
+    /// Parts of which some have neither body nor line end of their own, and what is in them.
+    private static let bodiless: [(form: String, events: [Recorder.Event])] = {
+        let header = { (name: String) in "--b\r\nContent-Disposition: form-data; name=\(name)\r\n\r\n" }
+        let file = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"empty.txt\"\r\n\r\n"
+        let none: (String?, String?) -> [Recorder.Event] = { [.part(name: $0, fileName: $1), .end] }
+        let last: [Recorder.Event] = [.part(name: "t", fileName: nil), .bytes(Array("last".utf8)), .end]
+        return [
+            (file + header("s") + header("t") + "last\r\n--b--", none("f", "empty.txt") + none("s", nil) + last),
+            (file + "--b--\r\n", none("f", "empty.txt")),
+            (header("t") + "last\r\n" + file + "--b--", last + none("f", "empty.txt")),
+            ("--b\r\n\r\n--b\r\n\r\n" + header("s") + "--b--", none(nil, nil) + none(nil, nil) + none("s", nil)),
+            (
+                file + "--b \t\r\nContent-Disposition: form-data; name=s\r\n\r\n--b--",
+                none("f", "empty.txt") + none("s", nil)
+            ),
+            (file + "\r\n--b--", none("f", "empty.txt")),
+            (file + "\r\n\r\n--b--", [.part(name: "f", fileName: "empty.txt"), .bytes([13, 10]), .end]),
+        ]
+    }()
+
+    @Test("a part without a body does not swallow the next one, wherever the form is cut", arguments: bodiless.indices)
+    func partsWithoutBody(index: Int) throws {
+        let (form, events) = Self.bodiless[index]
+        let whole = Array(form.utf8)
+        for cut in 0...whole.count {
+            #expect(try parse([Array(whole[..<cut]), Array(whole[cut...])]).events == events, "cut at \(cut)")
+        }
+        #expect(try parse(whole.map { [$0] }).events == events, "byte by byte")
+    }
+
+    @Test("a header that a delimiter line breaks off refuses the form")
+    func brokenHeader() throws {
+        let form = "--b\r\nContent-Disposition: form-data; name=f; filename=x\r\n--b\r\n\(Self.disposition)x\r\n--b--"
+        #expect(throws: MultipartError.headerMalformed("--b")) { try parse([Array(form.utf8)]) }
     }
 
     @Test("a body that ends early is truncated, and has given all that is certain to be data")

@@ -10,9 +10,9 @@ struct Recorder: PartConsumer {
 
     var events: [Event] = []
     var headers: [PartHeader] = []
-    var offsets: [Int64] = []
+    var offsets: [Int64?] = []
 
-    mutating func partBegins(_ header: PartHeader, at offset: Int64) {
+    mutating func partBegins(_ header: PartHeader, at offset: Int64?) {
         offsets.append(offset)
         headers.append(header)
         events.append(.part(name: header.name, fileName: header.fileName))

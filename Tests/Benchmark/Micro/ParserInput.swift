@@ -61,7 +61,7 @@ enum ParserInput: String, CaseIterable, ExpressibleByArgument {
     private struct Counter: PartConsumer {
         var count = 0
 
-        mutating func partBegins(_ header: PartHeader, at offset: Int64) {}
+        mutating func partBegins(_ header: PartHeader, at offset: Int64?) {}
         mutating func partBytes(_ bytes: Span<UInt8>) { count += bytes.count }
         mutating func partEnds() {}
     }
