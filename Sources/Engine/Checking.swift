@@ -29,7 +29,7 @@ extension Engine {
             // One that has gone just now is told by the next check.
             do { findings += try check(file, isRepairing) } catch .stagingUnavailable { continue }
         }
-        for file in try ledger.unpublishedWholeFiles() where unavailable[file.root] == nil {
+        for file in try ledger.unpublishedWholeFiles(now: now()) where unavailable[file.root] == nil {
             findings.append(
                 Finding(
                     description: "\(name(of: file)) is whole but has no final name",

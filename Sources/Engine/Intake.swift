@@ -212,6 +212,14 @@ extension StoredFile {
         }
     }
 
+    /// Whether nothing has been decided yet on its final name.
+    var isUndecided: Bool {
+        switch phase {
+        case .reserved, .open: true
+        case .publishing, .published, .cancelled: false
+        }
+    }
+
     /// Refuses bytes for a file that takes none.
     func requireOpen() throws(UploadError) {
         switch phase {

@@ -131,9 +131,17 @@ extension Engine {
     /// Removes an upload with its bytes, by its number in the list; a finished file stays where it is. False when there is
     /// none of this number.
     public func remove(_ id: Int64) throws(UploadError) -> Bool {
-        guard let summary = try ledger.upload(numbered: id) else { return false }
-        discard(try ledger.remove(summary.file))
-        return true
+        for _ in 0..<Intake.lookUpsMax {
+            guard let summary = try ledger.upload(numbered: id) else { return false }
+            do throws(UploadError) {
+                discard(try ledger.remove(summary.file))
+                return true
+            } catch .finished {
+                // It gets its name first, so that whoever is to be told of it is told.
+                _ = try publish(summary.file, tombstoneSeconds: 0)
+            }
+        }
+        throw .superseded
     }
 
     /// The roots that files were ever staged in.

@@ -41,12 +41,14 @@ extension Engine {
     ) throws(UploadError) -> PublishedFile {
         // Behind the end of a file that comes in ranges lies nothing that was ever committed.
         if file.kind == .ranges { _ = try staged { () throws(StagingError) in try staging.trim(to: file.spec.total) } }
-        if let account = try ledger.account(of: file), let veto = account.handOff.veto {
+        if let account = try ledger.account(of: file), let veto = account.handOff.veto, file.isUndecided {
             let name = assembly?.staging ?? file.staging
             do throws(UploadError) {
                 try ask(veto, of: file.spec, account, root: file.root, staging: name)
             } catch .refused(let message) {
-                discard(try ledger.remove(file) + [Leftover(root: file.root, staging: name)])
+                if let leftovers = try ledger.forget(file) {
+                    discard(leftovers + [Leftover(root: file.root, staging: name)])
+                }
                 throw .refused(message: message)
             }
         }
@@ -196,7 +198,9 @@ extension Engine {
         // The ledger knew the name first, so the file got it; if it is not there now, it has been fetched already.
         case .publishing(let name, _): return try finish(file, as: path(name), in: area, tombstoneSeconds)
         case .reserved, .open:
-            discard(try ledger.remove(file))
+            // Unless another has told the ledger of a name meanwhile.
+            guard let leftovers = try ledger.forget(file) else { return try settle(file, in: area, tombstoneSeconds) }
+            discard(leftovers)
             throw .superseded
         case .cancelled: throw .cancelled
         }

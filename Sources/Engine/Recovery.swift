@@ -69,7 +69,7 @@ extension Engine {
             for file in try ledger.unpublishedFiles() where file.root == root { try verify(file, in: area, &report) }
         }
         try settleAnnouncedFiles(of: root, in: area)
-        for file in try ledger.unpublishedWholeFiles() where file.root == root {
+        for file in try ledger.unpublishedWholeFiles(now: now()) where file.root == root {
             do {
                 _ = try publish(file, tombstoneSeconds: tombstoneSeconds)
                 report.published += 1
@@ -87,12 +87,18 @@ extension Engine {
         in area: borrowing StagingArea,
         _ report: inout RecoveryReport
     ) throws(UploadError) {
-        guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+        guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
         else {
-            discard(try ledger.remove(file))
-            report.filesLost += 1
+            if let leftovers = try ledger.forget(file) {
+                discard(leftovers)
+                report.filesLost += 1
+            }
             return
         }
+        // Another process may serve already: nobody writes, publishes or restarts while the bytes are compared with what
+        // the ledger says now.
+        try staged { () throws(StagingError) in try staging.lockExclusively() }
+        guard let (file, _) = try ledger.current(file), file.isUndecided else { return }
         let (lost, lostParts) = try damage(of: file, staging, in: area)
         if lost.isEmpty, lostParts.isEmpty { return }
         report.segmentsLost += lost.count + lostParts.count
@@ -172,13 +178,9 @@ extension Engine {
 
     /// Forgets a file whose staging file is gone although the ledger says that it is being written.
     func forgetIfLost(_ file: StoredFile, in area: borrowing StagingArea) throws(UploadError) {
-        guard let (current, _) = try ledger.current(file) else { return }
-        switch current.phase {
-        case .reserved, .open:
-            if try !staged({ () throws(StagingError) in try area.holds(file.staging) }) {
-                discard(try ledger.remove(file))
-            }
-        case .publishing, .published, .cancelled: break
+        // The ledger knows of a name before the staging file loses its own: what takes bytes then is lost indeed.
+        if try !staged({ () throws(StagingError) in try area.holds(file.staging) }) {
+            discard(try ledger.forget(file) ?? [])
         }
     }
 }

@@ -139,15 +139,20 @@ extension Intake {
             return receipt(for: file, commit)
         case .aside(let file):
             let area = try engine.area(file.root)
-            guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+            guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
             else { return try receiptForSealed(file) }
-            do { try staging.copy(.first(range.count), of: reception.file, to: range.offset) } catch .sealed {
+            do {
+                // Until the commit nobody compares these bytes with the checksum of those that they replace.
+                try staging.hold()
+                try staging.copy(.first(range.count), of: reception.file, to: range.offset)
+            } catch .sealed {
                 return try receiptForSealed(file)
             } catch {
                 throw error.uploadError
             }
             try syncIfDurable(staging)
             let commit = try engine.ledger.commit(committed, to: file, limits: limits)
+            staging.yield()
             if commit.needsSync { try engine.syncSegments(of: file, staging) }
             return receipt(for: file, commit)
         case .replacement(let new):

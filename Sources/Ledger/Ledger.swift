@@ -7,7 +7,11 @@ public import Uploads
 /// 2. A file row names one staging file; whoever wrote to another one is told `superseded` and commits nothing.
 /// 3. Times are seconds since 1970; a session whose `expiresAt` has passed, and a published file whose tombstone has
 ///    run out, are as if they had never been.
-/// 4. Each call is one transaction: it happens as a whole or not at all.
+/// 4. Each call is one transaction: it happens as a whole or not at all. Made twice, as after a commit of which nobody
+///    knows whether it was carried out, it has one effect.
+/// 5. What a call changes of a file that it is given belongs to the row *and* the staging file: a row lives on with
+///    another upload in it. So the file that is given may be out of date, and the call then changes nothing.
+/// 6. A file that is about to be published is not removed: it has its name or gets it, and an event tells of it once.
 ///
 /// Failures are `noSpace` when the ledger's disk is full, else `storage`.
 public protocol Ledger: Sendable {
@@ -76,7 +80,7 @@ public protocol Ledger: Sendable {
         assembly: Assembly?
     ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
 
-    /// Notes, durably, that the file has its final name, and keeps the event that tells of it.
+    /// Notes, durably, that a file about to be published has its final name, and keeps the event that tells of it.
     func finishPublishing(
         _ file: StoredFile,
         as name: String,
@@ -94,10 +98,17 @@ public protocol Ledger: Sendable {
     func store(_ fields: [FormField], in key: SessionKey, expiresAt: Int64, now: Int64) throws(UploadError)
 
     /// Removes a session.
+    ///
+    /// - Throws: `finished` when a file of it is about to be published.
     func remove(_ key: SessionKey) throws(UploadError) -> [Leftover]
 
-    /// Forgets a file: its bytes are not to be trusted, or not wanted.
+    /// Forgets a file, because somebody wants it.
+    ///
+    /// - Throws: `finished` when it is about to be published.
     func remove(_ file: StoredFile) throws(UploadError) -> [Leftover]
+
+    /// Forgets a file that takes bytes, as they are gone or not wanted; `nil` when it takes none any more.
+    func forget(_ file: StoredFile) throws(UploadError) -> [Leftover]?
 
     /// Unpublished files of expired sessions.
     func expiredFiles(now: Int64) throws(UploadError) -> [StoredFile]
@@ -105,8 +116,9 @@ public protocol Ledger: Sendable {
     /// Removes what has expired, but for the sessions of some files.
     func removeExpired(now: Int64, sparing files: Set<Int64>) throws(UploadError) -> [Leftover]
 
-    /// Files whose coverage is whole but that are not published.
-    func unpublishedWholeFiles() throws(UploadError) -> [StoredFile]
+    /// Files whose coverage is whole but that are not published; of those that have expired, whose clients were told that
+    /// they are gone, only those that are about to be.
+    func unpublishedWholeFiles(now: Int64) throws(UploadError) -> [StoredFile]
 
     /// Every file that is not about to be published.
     func unpublishedFiles() throws(UploadError) -> [StoredFile]
@@ -114,13 +126,13 @@ public protocol Ledger: Sendable {
     /// The committed parts of a file, ascending.
     func parts(of file: StoredFile) throws(UploadError) -> [StoredPart]
 
-    /// Takes segments out of a file's coverage.
+    /// Takes segments out of the coverage of a file that takes bytes.
     func drop(_ lost: [CommittedSegment], of file: StoredFile) throws(UploadError)
 
-    /// Forgets parts of a file.
+    /// Forgets parts of a file that takes bytes, unless they have been sent again.
     func drop(_ lost: [StoredPart], of file: StoredFile) throws(UploadError) -> [Leftover]
 
-    /// Forgets all parts of a file.
+    /// Forgets all parts of a file that takes bytes.
     func dropParts(of file: StoredFile) throws(UploadError) -> [Leftover]
 
     /// The roots that files were ever staged in, and the names of the staging files that belong to a session.

@@ -14,6 +14,8 @@ extension SQLiteLedger {
             try db.store(upload.fields, in: session)
             try db.run("UPDATE session SET expiresAt = max(expiresAt, ?) WHERE id = ?", [new.expiresAt, session])
             if let old = try db.file(new.spec.field, in: session, now: new.now) {
+                // Called again after its first call was carried out.
+                if old.staging == new.staging { return (old, leftovers) }
                 switch (old.phase, upload.kind) {
                 case (.publishing, _): throw UploadError.superseded
                 case (.open, .ranges) where old.spec.total == new.spec.total: return (old, leftovers)
@@ -54,9 +56,13 @@ extension SQLiteLedger {
 
     public func hasPartInPlace(_ number: Int, of file: StoredFile) throws(UploadError) -> Bool {
         try lookUp("look up part") { db in
-            try db.row("SELECT 1 FROM part WHERE file = ? AND number = ? AND scratch IS NULL", [file.id, number]) { _ in
-                true
-            } ?? false
+            try db.row(
+                """
+                SELECT 1 FROM part JOIN file ON file.id = part.file
+                WHERE part.file = ? AND number = ? AND scratch IS NULL AND staging = ?
+                """,
+                [file.id, number, file.staging]
+            ) { _ in true } ?? false
         }
     }
 
@@ -72,9 +78,11 @@ extension SQLiteLedger {
             case .publishing, .published: throw UploadError.finished
             case .cancelled: throw UploadError.cancelled
             }
-            let leftovers = try db.removePart(part.part.number, of: file.id).map {
+            let old = try db.removePart(part.part.number, of: file.id).map {
                 Leftover(root: file.root, staging: $0)
             }
+            // Called again after its first call was carried out, it finds the part itself.
+            let leftovers = old == part.leftover(of: file) ? nil : old
             try db.insert(part, of: file.id)
             let size: Int64? = try db.row(
                 "UPDATE file SET partBytes = partBytes + ? WHERE id = ? RETURNING partBytes",

@@ -11,11 +11,16 @@ extension SQLiteLedger {
         assembly: Assembly?
     ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover]) {
         try write("begin publishing", durable: true) { db in
+            // Called again after its first call was carried out, it finds what that has made of the file.
+            let isDone = try assembly.map { try db.holds(file.id, $0.staging) } ?? false
             try db.run(
-                "UPDATE file SET phase = ?, name = ?, inode = ? WHERE id = ? AND staging = ? AND phase < ?",
+                """
+                UPDATE file SET phase = ?, name = ?, inode = ? WHERE id = ? AND staging = ? AND phase < ?
+                AND (kind <> 0 OR total = \(prefixColumn))
+                """,
                 [
-                    PhaseCode.publishing.rawValue, name, Int64(bitPattern: inode), file.id, file.staging,
-                    PhaseCode.published.rawValue,
+                    PhaseCode.publishing.rawValue, name, Int64(bitPattern: inode), file.id,
+                    isDone ? assembly?.staging : file.staging, PhaseCode.published.rawValue,
                 ]
             )
             guard db.changesCount == 1 else { throw UploadError.superseded }
@@ -33,18 +38,31 @@ extension SQLiteLedger {
         event: NewEvent?
     ) throws(UploadError) {
         try write("finish publishing", durable: true) { db in
+            // Who comes late finds that another has done all of this, and perhaps a new upload in the row.
+            try db.run(
+                """
+                UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0
+                WHERE id = ? AND staging = ? AND phase = ?
+                """,
+                [
+                    PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging,
+                    PhaseCode.publishing.rawValue,
+                ]
+            )
+            guard db.changesCount == 1 else { return }
             if let event { try db.insertDue(event) }
             try db.countUsage(of: file)
-            try db.run(
-                "UPDATE file SET phase = ?, name = ?, tombstoneUntil = ?, rangeCount = 0 WHERE id = ? AND staging = ?",
-                [PhaseCode.published.rawValue, name, tombstoneUntil, file.id, file.staging]
-            )
             for table in ["range", "segment", "synced"] { try db.run("DELETE FROM \(table) WHERE file = ?", [file.id]) }
         }
     }
 }
 
 extension Database {
+    /// Whether the row of a file names a staging file.
+    fileprivate func holds(_ file: Int64, _ staging: String) throws -> Bool {
+        try row("SELECT 1 FROM file WHERE id = ? AND staging = ?", [file, staging]) { _ in true } ?? false
+    }
+
     /// Makes a file consist of the parts of an assembly and no other; returns the staging files that it leaves behind.
     fileprivate func settle(_ assembly: Assembly, of file: StoredFile) throws -> [Leftover] {
         let known = try parts(of: file)

@@ -106,16 +106,16 @@ extension Database {
         guard used <= bytesMax else { throw UploadError.quotaExceeded(maxBytes: bytesMax) }
     }
 
-    /// Counts a file that is about to be noted as published.
+    /// Counts a file that has just been noted as published.
     func countUsage(of file: StoredFile) throws {
         try run(
             """
             INSERT INTO usage (mount, principal, bytes)
             SELECT mount, principal, total FROM file JOIN session ON session.id = file.session
-            WHERE file.id = ? AND staging = ? AND phase < ?
+            WHERE file.id = ?
             ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes
             """,
-            [file.id, file.staging, PhaseCode.published.rawValue]
+            [file.id]
         )
     }
 }

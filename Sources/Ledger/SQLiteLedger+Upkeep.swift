@@ -11,10 +11,15 @@ extension SQLiteLedger {
 
     public func remove(_ file: StoredFile) throws(UploadError) -> [Leftover] {
         try write("remove file") { db in
-            guard try db.current(file) != nil else { return [] }
-            let leftovers = try db.leftovers(of: file.id)
-            try db.run("DELETE FROM file WHERE id = ? AND staging = ?", [file.id, file.staging])
-            return leftovers
+            guard let current = try db.current(file) else { return [] }
+            if case .publishing = current.phase { throw UploadError.finished }
+            return try db.remove(current)
+        }
+    }
+
+    public func forget(_ file: StoredFile) throws(UploadError) -> [Leftover]? {
+        try write("forget file") { db in
+            try db.currentUnfinished(file).map { try db.remove($0) }
         }
     }
 
@@ -54,17 +59,17 @@ extension SQLiteLedger {
     }
 
     public func parts(of file: StoredFile) throws(UploadError) -> [StoredPart] {
-        try read("list parts") { db in try db.parts(of: file) }
+        try read("list parts") { db in try db.current(file).map(db.parts) ?? [] }
     }
 
-    public func unpublishedWholeFiles() throws(UploadError) -> [StoredFile] {
+    public func unpublishedWholeFiles(now: Int64) throws(UploadError) -> [StoredFile] {
         try read("find unpublished files") { db in
             try db.rows(
                 """
-                SELECT \(fileColumns) FROM file
-                WHERE phase = ? OR (phase = ? AND kind = 0 AND total = \(prefixColumn))
+                SELECT \(fileColumns) FROM file JOIN session ON session.id = file.session
+                WHERE phase = ? OR (phase = ? AND kind = 0 AND expiresAt > ? AND total = \(prefixColumn))
                 """,
-                [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue],
+                [PhaseCode.publishing.rawValue, PhaseCode.open.rawValue, now],
                 StoredFile.init(row:)
             )
         }
@@ -82,6 +87,7 @@ extension SQLiteLedger {
 
     public func drop(_ lost: [CommittedSegment], of file: StoredFile) throws(UploadError) {
         try write("drop lost segments", durable: true) { db in
+            guard try db.currentUnfinished(file) != nil else { return }
             for segment in lost {
                 try db.run(
                     "DELETE FROM segment WHERE file = ? AND start = ? AND \"end\" = ? AND checksum = ?",
@@ -100,14 +106,20 @@ extension SQLiteLedger {
 
     public func drop(_ lost: [StoredPart], of file: StoredFile) throws(UploadError) -> [Leftover] {
         try write("drop lost parts", durable: true) { db in
-            for part in lost { try db.removePart(part.part.number, of: file.id) }
-            return lost.compactMap { $0.leftover(of: file) }
+            guard let current = try db.currentUnfinished(file) else { return [] }
+            // A part that was sent again meanwhile is not the one that is lost.
+            let known = Set(try db.parts(of: current))
+            return try lost.filter(known.contains).compactMap { part in
+                try db.removePart(part.part.number, of: file.id)
+                return part.leftover(of: file)
+            }
         }
     }
 
     public func dropParts(of file: StoredFile) throws(UploadError) -> [Leftover] {
         try write("drop parts", durable: true) { db in
-            let parts = try db.parts(of: file)
+            guard let current = try db.currentUnfinished(file) else { return [] }
+            let parts = try db.parts(of: current)
             try db.run("DELETE FROM part WHERE file = ?", [file.id])
             try db.run("UPDATE file SET partBytes = 0 WHERE id = ?", [file.id])
             return parts.compactMap { $0.leftover(of: file) }
@@ -142,16 +154,35 @@ extension SQLiteLedger {
 }
 
 extension Database {
+    /// Removes a file, which is not about to be published; returns the staging files that only it needed.
+    fileprivate func remove(_ file: StoredFile) throws -> [Leftover] {
+        let leftovers = try leftovers(of: file.id)
+        try run("DELETE FROM file WHERE id = ? AND staging = ?", [file.id, file.staging])
+        return leftovers
+    }
+
+    /// The file of a number, as long as it has the same staging file and takes bytes.
+    fileprivate func currentUnfinished(_ file: StoredFile) throws -> StoredFile? {
+        guard let current = try current(file) else { return nil }
+        switch current.phase {
+        case .reserved, .open: return current
+        case .publishing, .published, .cancelled: return nil
+        }
+    }
+
     /// Removes a session, expired or not; returns the staging files that only it needed.
+    ///
+    /// - Throws: `finished` when a file of it is about to get its name, or has it already and nobody has noted that yet.
     func removeSession(_ key: SessionKey) throws -> [Leftover] {
-        let files: [Int64] = try rows(
+        let files: [(id: Int64, phase: Int64)] = try rows(
             """
-            SELECT file.id FROM file JOIN session ON session.id = file.session
+            SELECT file.id, phase FROM file JOIN session ON session.id = file.session
             WHERE \(sessionOfKey)
             """,
             key.arguments
-        ) { $0[0] }
-        let leftovers = try files.flatMap { try self.leftovers(of: $0) }
+        ) { ($0[0], $0[1]) }
+        if files.contains(where: { $0.phase == PhaseCode.publishing.rawValue }) { throw UploadError.finished }
+        let leftovers = try files.flatMap { try self.leftovers(of: $0.id) }
         try run("DELETE FROM session WHERE \(sessionOfKey)", key.arguments)
         return leftovers
     }

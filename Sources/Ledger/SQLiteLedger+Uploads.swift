@@ -108,12 +108,12 @@ extension SQLiteLedger {
     }
 
     public func unsyncedSegments(of file: StoredFile) throws(UploadError) -> [CommittedSegment] {
-        try read("list segments") { db in try db.segments(of: file.id) }
+        try read("list segments") { db in try db.current(file) == nil ? [] : db.segments(of: file.id) }
     }
 
     public func markSynced(_ segments: [CommittedSegment], of file: StoredFile) throws(UploadError) {
         try write("note sync") { db in
-            guard try db.current(file) != nil else { return }
+            guard let current = try db.current(file), current.phase == .open else { return }
             for segment in segments {
                 try db.run(
                     "DELETE FROM segment WHERE file = ? AND start = ? AND \"end\" = ? AND checksum = ?",
@@ -135,6 +135,10 @@ extension SQLiteLedger {
             let session = try db.makeSession(new, &leftovers)
             if let old = try db.file(new.spec.field, in: session, now: new.now) {
                 if case .publishing = old.phase { throw UploadError.superseded }
+                // Called again after its first call was carried out.
+                if old.staging == new.staging, let open = try db.openFile(old) {
+                    return (old, try db.add(segment, to: open, limits), leftovers)
+                }
                 leftovers += try db.leftovers(of: old.id)
             }
             let file = try db.place(new, in: session, phase: .open)
@@ -234,7 +238,10 @@ extension Database {
     func makeSession(_ new: NewFile, _ leftovers: inout [Leftover]) throws -> Int64 {
         let key = new.key
         if let session = try session(key, now: new.now) { return session }
-        leftovers += try removeSession(key)
+        do { leftovers += try removeSession(key) } catch UploadError.finished {
+            // Its file goes on to its name, and its session goes then.
+            throw UploadError.superseded
+        }
         try run(
             "INSERT INTO session (mount, principal, key, mountRoot, expiresAt) VALUES (?, ?, ?, ?, ?)",
             key.arguments + [new.expiresAt]

@@ -178,7 +178,7 @@ final class Bench: Sendable {
     @Test("a process that died while publishing, before or after the rename, has published", arguments: [false, true])
     func recoverPublishing(isRenamed: Bool) throws {
         try bench.receive("0123456789", 0, 10)
-        let file = try bench.ledger.unpublishedWholeFiles()[0]
+        let file = try bench.ledger.unpublishedWholeFiles(now: bench.engine.now())[0]
         let staged = bench.root + "/.fermata/" + file.staging
         var status = stat()
         try #require(lstat(staged, &status) == 0)
@@ -187,13 +187,13 @@ final class Bench: Sendable {
         #expect(try bench.recover().published == 1)
         #expect(try bench.content("a") == "0123456789")
         #expect(try bench.staged().isEmpty)
-        #expect(try bench.ledger.unpublishedWholeFiles().isEmpty)
+        #expect(try bench.ledger.unpublishedWholeFiles(now: bench.engine.now()).isEmpty)
     }
 
     @Test("a client that comes before recovery finds the half-published file finished")
     func segmentFinishesPublishing() throws {
         try bench.receive("0123456789", 0, 10)
-        let file = try bench.ledger.unpublishedWholeFiles()[0]
+        let file = try bench.ledger.unpublishedWholeFiles(now: bench.engine.now())[0]
         _ = try bench.ledger.beginPublishing(file, as: "a", inode: 1, assembly: nil)
         #expect(
             try bench.receive("456789", 4, 10)
@@ -228,6 +228,57 @@ final class Bench: Sendable {
         try bench.receive("0123", 0, 4)
         _ = try bench.publish()
         #expect(try bench.content("a") == "0123456789")
+    }
+
+    // MARK: Giving up beside publishing
+
+    /// Whole bytes of which the ledger knows their name, as between the two steps of publishing.
+    private func beginPublishing() throws {
+        var mount = bench.mount
+        mount.handOff.hook = "/bin/true"
+        let intake = Intake(bench.engine, for: mount)
+        try intake.begin(bench.segment(0, 10))
+        try intake.write("0123456789")
+        _ = try intake.end(isCutOff: false)
+        let file = try bench.ledger.unpublishedWholeFiles(now: bench.engine.now())[0]
+        var status = stat()
+        try #require(lstat(bench.root + "/.fermata/" + file.staging, &status) == 0)
+        _ = try bench.ledger.beginPublishing(file, as: "a", inode: UInt64(status.st_ino), assembly: nil)
+    }
+
+    @Test("who gives up a file that is about to have its name hears that it is finished; its event is told once")
+    func cancelWhilePublishing() throws {
+        try beginPublishing()
+        let key = FileKey(bench.key, field: "f")
+        #expect(throws: UploadError.finished) { try bench.intake().perform(.remove(bench.key)) }
+        #expect(throws: UploadError.finished) { try bench.intake().perform(.cancel(key)) }
+        #expect(try bench.recover().published == 1)
+        #expect(try bench.content("a") == "0123456789")
+        #expect(try bench.engine.events().count == 1)
+        _ = try bench.intake().perform(.remove(bench.key))
+        #expect(try bench.engine.events().count == 1)
+    }
+
+    @Test("an administrator's removal lets a file have its name first, and its event be told")
+    func removeWhilePublishing() throws {
+        try beginPublishing()
+        let id = try bench.engine.uploads()[0].file.id
+        #expect(try bench.engine.remove(id))
+        #expect(try bench.content("a") == "0123456789")
+        #expect(try bench.engine.events().count == 1)
+        #expect(try bench.engine.uploads().isEmpty)
+        #expect(try !bench.engine.remove(id))
+    }
+
+    @Test("a whole upload that has expired is not published at the next start, but swept")
+    func expiredWhole() throws {
+        try bench.receive("0123456789", 0, 10)
+        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 60 }
+        #expect(try bench.prefix() == nil, "its client is told that it is gone")
+        #expect(try bench.recover() == RecoveryReport())
+        #expect(try bench.engine.sweep().expired.count == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: bench.root) == [".fermata"])
+        #expect(try bench.staged().isEmpty)
     }
 
     // MARK: Sweep
@@ -361,6 +412,46 @@ final class Bench: Sendable {
         try bench.receive("lmnop", 5, 10)
         _ = try bench.publish()
         #expect(try bench.content("a") == "ghijklmnop")
+    }
+
+    @Test("a check and a recovery beside restarts find nothing wrong, and drop no acknowledged segment")
+    func checkBesideRestarts() throws {
+        let bench = bench
+        let isDone = Locked(false)
+        let findings = Locked<[String]>([])
+        let checking = Thread {
+            while !isDone.withLock({ $0 }) {
+                do {
+                    let found = try bench.engine.check(isRepairing: true, tombstoneSeconds: 900).map(\.description)
+                    findings.withLock { $0 += found }
+                } catch { findings.withLock { $0.append("\(error)") } }
+            }
+            isDone.withLock { $0 = false }
+        }
+        checking.start()
+        for number in 0..<400 {
+            let spec = FileSpec(
+                field: "f",
+                fileName: "a",
+                mediaType: "",
+                target: .test("a"),
+                total: 10 + Int64(number % 2)
+            )
+            let intake = bench.intake()
+            try intake.begin(.segment(bench.key, spec, .first(4)))
+            try intake.write("\(1000 + number)")
+            _ = try intake.end(isCutOff: false)
+            #expect(try bench.prefix() == 4)
+            // Other bytes over committed ones, which are written aside.
+            let over = bench.intake()
+            try over.begin(.segment(bench.key, spec, .first(4)))
+            try over.write("\(5000 + number)")
+            _ = try over.end(isCutOff: false)
+            #expect(try bench.prefix() == 4)
+        }
+        isDone.withLock { $0 = true }
+        while isDone.withLock({ $0 }) { usleep(1000) }
+        #expect(findings.withLock { $0 } == [])
     }
 
     @Test("a check finds a lost staging file, an orphan and an unpublished file; a repair settles each")

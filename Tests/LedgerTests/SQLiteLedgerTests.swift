@@ -98,7 +98,7 @@ import Uploads
         #expect(try ledger.commit(segment(3, 6), to: file, limits: limits).prefix == 0)
         #expect(try ledger.commit(segment(0, 1), to: file, limits: limits).prefix == 1)
         #expect(try ledger.commit(segment(1, 2), to: file, limits: limits) == Commit(prefix: 10, isWhole: true))
-        #expect(try ledger.unpublishedWholeFiles().map(\.id) == [file.id])
+        #expect(try ledger.unpublishedWholeFiles(now: 1).map(\.id) == [file.id])
     }
 
     @Test("one range more than the limit is refused and changes nothing; a gap can still be filled")
@@ -152,7 +152,7 @@ import Uploads
         #expect(try ledger.progress(of: key, now: 19)?.files.map(\.isPublished) == [true])
         #expect(try ledger.progress(of: key, now: 20)?.files.isEmpty == true)
         #expect(try ledger.commit(segment(0, 4), to: file, limits: limits()) == Commit(prefix: 10, isWhole: true))
-        #expect(try ledger.unpublishedWholeFiles().isEmpty)
+        #expect(try ledger.unpublishedWholeFiles(now: 1).isEmpty)
         #expect(try ledger.removeExpired(now: 5000, sparing: []).isEmpty, "a published file leaves no staging file")
     }
 
@@ -310,7 +310,7 @@ import Uploads
 }
 
 /// A directory that is removed with the value.
-private final class TemporaryDirectory: Sendable {
+final class TemporaryDirectory: Sendable {
     let path = "/tmp/fermata-ledger-" + UUID().uuidString
 
     init() throws {
