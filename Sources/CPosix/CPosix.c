@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,15 +40,6 @@ int cposix_open_beneath(int directory, const char *path, int flags) {
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
-}
-
-int cposix_allocate(int file, int64_t offset, int64_t count) {
-    return fallocate(file, 0, offset, count);
-}
-
-bool cposix_is_on_tmpfs(int file) {
-    struct statfs status;
-    return fstatfs(file, &status) == 0 && status.f_type == TMPFS_MAGIC;
 }
 
 ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count) {

@@ -8,8 +8,10 @@ public import Uploads
 public struct SweepReport: Hashable, Sendable {
     /// Files of expired sessions.
     public var expired: [StoredFile] = []
-    /// Expired files that are left alone, as bytes are on their way to them.
+    /// Expired files that are left alone, as bytes are on their way to them or their root is not there.
     public var inUse: [StoredFile] = []
+    /// How many expired files, at least, stay for the next sweep, as too many have expired together.
+    public var waiting = 0
     /// Staging files that belong to no session.
     public var orphans: [Leftover] = []
     /// Roots of which nothing is removed, as they are not used now.
@@ -21,26 +23,21 @@ extension Engine {
     /// file a moment before the ledger hears of it.
     private static let orphanSecondsMin: Int64 = 600
 
+    /// How many sessions are removed in one transaction: while it lasts, nobody else commits.
+    private static let batchCount = 200
+
     /// Removes expired sessions with their bytes, and staging files that no session knows.
     ///
-    /// - Parameter isDryRun: only tells what would be removed.
-    public func sweep(isDryRun: Bool = false) throws(UploadError) -> SweepReport {
+    /// - Parameters:
+    ///   - isDryRun: only tells what would be removed.
+    ///   - expiredMax: how many expired sessions are removed at most; the others stay for the next sweep. When many expire
+    ///     together, it may be the clock that is wrong.
+    public func sweep(isDryRun: Bool = false, expiredMax: Int = .max) throws(UploadError) -> SweepReport {
         var report = SweepReport()
-        let now = now()
         for (root, problem) in try unavailableRoots() { report.unavailable[root] = problem }
-        // What has expired in a root that is not there stays with its bytes, until both can go.
-        var spared: Set<Int64> = []
-        for file in try ledger.expiredFiles(now: now) {
-            if report.unavailable[file.root] != nil {
-                spared.insert(file.id)
-            } else if try isInUse(file) {
-                report.inUse.append(file)
-            } else {
-                report.expired.append(file)
-            }
-        }
+        try sweepExpired(isDryRun, expiredMax, &report)
         if !isDryRun {
-            discard(try ledger.removeExpired(now: now, sparing: spared.union(report.inUse.map(\.id))))
+            while try ledger.removeTombstones(now: now(), countMax: Self.batchCount) == Self.batchCount {}
             try removeOldEvents()
         }
         // Names are listed before the ledger is asked, so that a file named in between counts as known.
@@ -54,9 +51,57 @@ extension Engine {
         return report
     }
 
-    /// Whether a request is writing to a file, or its root has gone just now.
-    private func isInUse(_ file: StoredFile) throws(UploadError) -> Bool {
-        do { return try isInUse(file.staging, in: area(file.root)) } catch .stagingUnavailable { return true }
+    private func sweepExpired(
+        _ isDryRun: Bool,
+        _ expiredMax: Int,
+        _ report: inout SweepReport
+    ) throws(UploadError) {
+        let now = now()
+        var times: [String: Int64] = [:]
+        var last: ExpiredSession?
+        var rest = expiredMax
+        while true {
+            let sessions = try ledger.expiredSessions(now: now, after: last, countMax: Self.batchCount)
+            guard let end = sessions.last else { return }
+            last = end
+            var removed: [ExpiredSession] = []
+            for session in sessions {
+                switch try rests(session, &times) {
+                case true where rest > 0:
+                    removed.append(session)
+                    rest -= 1
+                case true: report.waiting += session.files.count
+                case false: report.inUse += session.files
+                }
+            }
+            if !isDryRun { discard(try ledger.removeExpired(removed, now: now)) }
+            report.expired += removed.flatMap(\.files)
+            if rest == 0 { return }
+        }
+    }
+
+    /// Whether the files of an expired session are as old as they seem, and nobody writes to them.
+    ///
+    /// - Parameter times: what the file systems of roots hold for the time, which may differ from this machine's.
+    private func rests(_ session: ExpiredSession, _ times: inout [String: Int64]) throws(UploadError) -> Bool {
+        for file in session.files {
+            do throws(UploadError) {
+                let area = try area(file.root)
+                let time: Int64
+                if let known = times[file.root] {
+                    time = known
+                } else {
+                    time = try staged { () throws(StagingError) in try area.time() }
+                    times[file.root] = time
+                }
+                if session.expiresAt > time { return false }
+                if try isInUse(file.staging, in: area) { return false }
+            } catch .stagingUnavailable {
+                // Nothing is forgotten of a root that is not there.
+                return false
+            }
+        }
+        return true
     }
 
     /// Whether a request of any process is at work on the staging file of a name.

@@ -110,11 +110,20 @@ public protocol Ledger: Sendable {
     /// Forgets a file that takes bytes, as they are gone or not wanted; `nil` when it takes none any more.
     func forget(_ file: StoredFile) throws(UploadError) -> [Leftover]?
 
-    /// Unpublished files of expired sessions.
-    func expiredFiles(now: Int64) throws(UploadError) -> [StoredFile]
+    /// Some sessions that have expired, those that did so first before the others.
+    ///
+    /// - Parameter last: the session behind which they follow; `nil` for the first ones.
+    func expiredSessions(
+        now: Int64,
+        after last: ExpiredSession?,
+        countMax: Int
+    ) throws(UploadError) -> [ExpiredSession]
 
-    /// Removes what has expired, but for the sessions of some files.
-    func removeExpired(now: Int64, sparing files: Set<Int64>) throws(UploadError) -> [Leftover]
+    /// Removes sessions that have expired, unless they live again or a file of them is about to be published.
+    func removeExpired(_ sessions: [ExpiredSession], now: Int64) throws(UploadError) -> [Leftover]
+
+    /// Removes some published and cancelled files that answer no longer; returns how many.
+    func removeTombstones(now: Int64, countMax: Int) throws(UploadError) -> Int
 
     /// Files whose coverage is whole but that are not published; of those that have expired, whose clients were told that
     /// they are gone, only those that are about to be.

@@ -23,38 +23,54 @@ extension SQLiteLedger {
         }
     }
 
-    public func expiredFiles(now: Int64) throws(UploadError) -> [StoredFile] {
-        try read("list expired files") { db in
-            try db.rows(
+    public func expiredSessions(
+        now: Int64,
+        after last: ExpiredSession?,
+        countMax: Int
+    ) throws(UploadError) -> [ExpiredSession] {
+        try read("list expired sessions") { db in
+            let sessions: [(id: Int64, expiresAt: Int64)] = try db.rows(
                 """
-                SELECT \(fileColumns) FROM file JOIN session ON session.id = file.session
-                WHERE session.expiresAt <= ? AND file.phase < ?
+                SELECT id, expiresAt FROM session WHERE expiresAt <= ? AND (expiresAt, id) > (?, ?)
+                ORDER BY expiresAt, id LIMIT ?
                 """,
-                [now, PhaseCode.publishing.rawValue],
-                StoredFile.init(row:)
-            )
+                [now, last?.expiresAt ?? .min, last?.id ?? 0, countMax]
+            ) { ($0[0], $0[1]) }
+            return try sessions.map { session in
+                let files = try db.rows(
+                    "SELECT \(fileColumns) FROM file WHERE session = ? AND phase < ?",
+                    [session.id, PhaseCode.publishing.rawValue],
+                    StoredFile.init(row:)
+                )
+                return ExpiredSession(id: session.id, expiresAt: session.expiresAt, files: files)
+            }
         }
     }
 
-    public func removeExpired(now: Int64, sparing files: Set<Int64>) throws(UploadError) -> [Leftover] {
+    public func removeExpired(_ sessions: [ExpiredSession], now: Int64) throws(UploadError) -> [Leftover] {
         try write("remove expired sessions") { db in
-            try db.run("DELETE FROM file WHERE tombstoneUntil <= ?", [now])
             var leftovers: [Leftover] = []
-            let sessions: [Int64] = try db.rows("SELECT id FROM session WHERE expiresAt <= ?", [now]) { $0[0] }
             for session in sessions {
-                let found: [(file: Int64, phase: Int64)] = try db.rows(
-                    "SELECT id, phase FROM file WHERE session = ?",
-                    [session]
+                let files: [(id: Int64, phase: Int64)] = try db.rows(
+                    "SELECT file.id, phase FROM file JOIN session ON session.id = file.session WHERE session.id = ?",
+                    [session.id]
                 ) { ($0[0], $0[1]) }
-                // A session goes with its last tombstone unless an upload in it goes on.
-                let isSpared = found.contains { (file, phase) in
-                    files.contains(file) || phase == PhaseCode.publishing.rawValue
-                }
-                if isSpared { continue }
-                leftovers += try found.flatMap { try db.leftovers(of: $0.file) }
-                try db.run("DELETE FROM session WHERE id = ?", [session])
+                if files.contains(where: { $0.phase == PhaseCode.publishing.rawValue }) { continue }
+                let own = try files.flatMap { try db.leftovers(of: $0.id) }
+                try db.run("DELETE FROM session WHERE id = ? AND expiresAt <= ?", [session.id, now])
+                if db.changesCount == 1 { leftovers += own }
             }
             return leftovers
+        }
+    }
+
+    public func removeTombstones(now: Int64, countMax: Int) throws(UploadError) -> Int {
+        try write("remove tombstones") { db in
+            try db.run(
+                "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE tombstoneUntil <= ? LIMIT ?)",
+                [now, countMax]
+            )
+            return db.changesCount
         }
     }
 

@@ -143,6 +143,15 @@ public struct UploadSummary: Hashable, Sendable {
     public let committedBytes: Int64
 }
 
+/// A session that has expired.
+public struct ExpiredSession: Hashable, Sendable {
+    let id: Int64
+    /// When it expired, in seconds since 1970.
+    public let expiresAt: Int64
+    /// Its files that take bytes.
+    public let files: [StoredFile]
+}
+
 /// How many bytes the finished files of a principal have had.
 public struct Usage: Hashable, Sendable {
     /// The mount that they came through.

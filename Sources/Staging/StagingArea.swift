@@ -78,7 +78,10 @@ public struct StagingArea: ~Copyable {
             }
             if name == "." || name == ".." || name == RootMark.fileName { continue }
             do {
-                if Int64(try status(of: name, in: folder).st_ctim.tv_sec) <= time { names.append(name) }
+                let status = try status(of: name, in: folder)
+                // A folder is nothing that was staged here.
+                let isFile = status.st_mode & S_IFMT == S_IFREG
+                if isFile, Int64(status.st_ctim.tv_sec) <= time { names.append(name) }
             } catch .noSuchFileOrDirectory {
                 continue
             } catch {
@@ -87,6 +90,9 @@ public struct StagingArea: ~Copyable {
         }
         return names
     }
+
+    /// The time that the file system gives to files, in seconds since 1970.
+    public func time() throws(StagingError) -> Int64 { try StagingFile.anonymous(in: self).lastWrite() }
 
     /// When a staging file was last written to, in seconds since 1970; `nil` when it is not there.
     public func lastWrite(to name: String) throws(StagingError) -> Int64? {
@@ -97,11 +103,12 @@ public struct StagingArea: ~Copyable {
         }
     }
 
-    /// Whether a staging file of this name is there.
+    /// Whether a staging file of this name is there, and is a file.
     public func holds(_ name: String) throws(StagingError) -> Bool {
-        do { _ = try status(of: name, in: folder) } catch .noSuchFileOrDirectory { return false } catch {
+        do { return try status(of: name, in: folder).st_mode & S_IFMT == S_IFREG } catch .noSuchFileOrDirectory {
+            return false
+        } catch {
             throw .system(operation: "look for staging file", errno: error)
         }
-        return true
     }
 }

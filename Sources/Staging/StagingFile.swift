@@ -22,9 +22,9 @@ public struct StagingFile: ~Copyable {
     private static let bytes = ByteRange.first(1 << 62)
     /// What marks a file in use, behind the places of all claims.
     private static let inUseIndex = 1 << 20
-    /// Files up to this size are preallocated, so that one that does not fit is refused at its first segment; larger
-    /// ones stay sparse, as their size is only what a client says.
-    public static let preallocatedBytesMax: Int64 = 4 << 30
+    /// A file up to this size that does not fit on the disk is refused at its first segment; the size of a larger one is
+    /// only what a client says.
+    public static let fittingBytesMax: Int64 = 4 << 30
 
     let file: CInt
     private var access: Access
@@ -65,7 +65,7 @@ public struct StagingFile: ~Copyable {
     public static func open(_ name: String, in area: borrowing StagingArea) throws(StagingError) -> StagingFile? {
         do {
             return StagingFile(file: try openFile(name, in: area.folder), access: .shared)
-        } catch .noSuchFileOrDirectory {
+        } catch .noSuchFileOrDirectory, .isDirectory {
             return nil
         } catch {
             throw .system(operation: "open staging file", errno: error)
@@ -78,25 +78,22 @@ public struct StagingFile: ~Copyable {
         return UInt64(try Errno.wrap("stat staging file") { () throws(Errno) in try status(of: file) }.st_ino)
     }
 
-    /// Gives the file its size, and the space for it up to `preallocatedBytesMax`.
+    /// When the file was last written to, in seconds since 1970.
+    func lastWrite() throws(StagingError) -> Int64 {
+        let file = file
+        return Int64(try Errno.wrap("stat staging file") { () throws(Errno) in try status(of: file) }.st_mtim.tv_sec)
+    }
+
+    /// Gives the file its size, if the disk has space for it.
     ///
-    /// A tmpfs is only asked whether it has the space: there it is memory, which would be taken for bytes that may never
-    /// come, and it takes as long to reserve as to write.
+    /// None is taken: the bytes may never come, and a client that sends one byte of each of many files must not fill the
+    /// disk. It is taken by the bytes that come.
     public func reserve(total: Int64) throws(StagingError) {
         let file = file
         guard total > 0 else { return }
-        if total <= Self.preallocatedBytesMax {
-            do throws(Errno) {
-                guard isOnTmpfs(file) else { return try allocate(file, count: total) }
-                // One without a limit has no size.
-                if let space = DiskSpace(of: file), space.total > 0, space.available < total { throw .noSpace }
-            } catch .notSupported {
-                // Without fallocate(2) the file is sparse, and a full disk shows at the write.
-            } catch {
-                // A failed call may keep the blocks it got; if they can not be given back now, closing the file does it.
-                try? truncate(file, to: 0)
-                throw .system(operation: "preallocate \(total) bytes", errno: error)
-            }
+        // A file system without a limit has no size.
+        if total <= Self.fittingBytesMax, let space = DiskSpace(of: file), space.total > 0, space.available < total {
+            throw .system(operation: "look for space for \(total) bytes", errno: .noSpace)
         }
         try Errno.wrap("set file size") { () throws(Errno) in try truncate(file, to: total) }
     }

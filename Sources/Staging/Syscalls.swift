@@ -140,14 +140,6 @@ func copyRange(
     try call(count: count) { count in cposix_copy_range(source, sourceOffset, target, targetOffset, count) }
 }
 
-/// Whether a file is on a tmpfs (fstatfs(2)).
-func isOnTmpfs(_ file: CInt) -> Bool { cposix_is_on_tmpfs(file) }
-
-/// fallocate(2), mode 0.
-func allocate(_ file: CInt, count: Int64) throws(Errno) {
-    try call { cposix_allocate(file, 0, count) }
-}
-
 /// ftruncate(2).
 func truncate(_ file: CInt, to count: Int64) throws(Errno) {
     try call { ftruncate(file, off_t(count)) }

@@ -309,6 +309,61 @@ final class Bench: Sendable {
         #expect(try bench.staged().isEmpty)
     }
 
+    /// Begins uploads of sessions of their own.
+    private func begin(_ count: Int) throws {
+        for number in 0..<count {
+            let key = SessionKey(mount: "m", principal: "", id: "\(number)")
+            let intake = bench.intake()
+            try intake.begin(.segment(key, bench.spec, .first(4)))
+            try intake.write("0123")
+            _ = try intake.end(isCutOff: false)
+        }
+    }
+
+    @Test("uploads that expire together go a few at a time, so that a clock that was wrong once costs few of them")
+    func expiringTogether() throws {
+        try begin(5)
+        bench.clock.seconds.withLock { $0 += 25 * 3600 }
+        let report = try bench.engine.sweep(expiredMax: 2)
+        #expect(report.expired.count == 2)
+        #expect(report.waiting == 3)
+        bench.clock.seconds.withLock { $0 -= 25 * 3600 }
+        #expect(try bench.engine.sweep().expired.isEmpty)
+        #expect(try bench.engine.uploads().count == 3)
+        #expect(try bench.staged().count == 3)
+    }
+
+    @Test("an upload is not swept that is younger by the clock of its file system")
+    func fileSystemTime() throws {
+        bench.clock.seconds.withLock { $0 = Int64(time(nil)) }
+        try begin(1)
+        bench.clock.seconds.withLock { $0 += 25 * 3600 }
+        #expect(try bench.engine.sweep().expired.isEmpty)
+        #expect(try bench.staged().count == 1)
+    }
+
+    @Test("a sweep goes through all that has expired, however much it is")
+    func manyExpired() throws {
+        try begin(450)
+        bench.clock.seconds.withLock { $0 += 25 * 3600 }
+        #expect(try bench.engine.sweep().expired.count == 450)
+        #expect(try bench.staged().isEmpty)
+        #expect(try bench.engine.uploads().isEmpty)
+    }
+
+    @Test("a clock that was set is not trusted until it has gone on evenly, or is set back")
+    func clockWatch() {
+        var clock = ClockWatch(now: 1_000_000, uptime: 5)
+        #expect(clock.jump(now: 1_000_060, uptime: 65) == 0)
+        #expect(clock.jump(now: 1_090_120, uptime: 125) == 90_000)
+        #expect(clock.jump(now: 1_090_180, uptime: 185) == 90_000)
+        #expect(clock.jump(now: 1_000_240, uptime: 245) == 0)
+        #expect(clock.jump(now: 1_090_300, uptime: 305) == 90_000)
+        #expect(clock.jump(now: 1_093_895, uptime: 3_900) == 90_000)
+        #expect(clock.jump(now: 1_093_905, uptime: 3_910) == 0)
+        #expect(clock.jump(now: .max, uptime: 3_970) != 0)
+    }
+
     // MARK: Syncing
 
     @Test("the ledger forgets segments that are on disk, and a power cut costs only those that are not")
@@ -474,6 +529,37 @@ final class Bench: Sendable {
         _ = try check(isRepairing: true)
         #expect(try check().isEmpty)
         #expect(try bench.staged().isEmpty)
+    }
+
+    @Test("a folder in the place of a staging file, and a name that can not be given, do not end a repair")
+    func checkGoesOn() throws {
+        try begin(2)
+        let staged = try bench.staged()
+        try FileManager.default.removeItem(atPath: bench.root + "/.fermata/" + staged[0])
+        try FileManager.default.createDirectory(
+            atPath: bench.root + "/.fermata/" + staged[0],
+            withIntermediateDirectories: false
+        )
+        for name in ["blocked", "free"] {
+            let spec = FileSpec(
+                field: name,
+                fileName: name,
+                mediaType: "",
+                target: .test(name, ifTaken: .replace),
+                total: 4
+            )
+            let intake = bench.intake()
+            try intake.begin(.segment(SessionKey(mount: "m", principal: "", id: name), spec, .first(4)))
+            try intake.write("0123")
+            _ = try intake.end(isCutOff: false)
+        }
+        try FileManager.default.createDirectory(atPath: bench.root + "/blocked/x", withIntermediateDirectories: true)
+        let findings = try bench.engine.check(isRepairing: true, tombstoneSeconds: 900)
+        #expect(findings.count == 3)
+        #expect(findings[0].description.contains("its bytes are gone"))
+        #expect(findings.compactMap(\.failure) == ["\(UploadError.pathBlocked)"])
+        #expect(try bench.content("free") == "0123")
+        #expect(try bench.engine.uploads().count == 3)
     }
 
     // MARK: Appending

@@ -122,7 +122,9 @@ import Uploads
         #expect(throws: UploadError.finished) { try ledger.remove(file) }
         #expect(throws: UploadError.finished) { try ledger.cancel(file, tombstoneUntil: 9) }
         #expect(try ledger.forget(file) == nil)
-        _ = try ledger.removeExpired(now: 5000, sparing: [])
+        let expired = try ledger.expiredSessions(now: 5000, after: nil, countMax: 9)
+        #expect(expired.count == 1)
+        #expect(try ledger.removeExpired(expired, now: 5000).isEmpty)
         #expect(throws: UploadError.superseded) { try ledger.reserve(new("s2", now: 5000)) }
         try ledger.drop([try segment(0, 10)], of: file)
         #expect(try content() == before)

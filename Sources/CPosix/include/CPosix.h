@@ -4,7 +4,6 @@
 #define CPOSIX_H
 
 #include <semaphore.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,10 +17,6 @@ int cposix_rename_exclusive(int from_directory, const char *from, int to_directo
 int cposix_lock(int file, short kind, int wait, int64_t offset, int64_t count);
 /* openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: ELOOP at a symbolic link. */
 int cposix_open_beneath(int directory, const char *path, int flags);
-/* fallocate(2), mode 0. */
-int cposix_allocate(int file, int64_t offset, int64_t count);
-/* fstatfs(2): whether a file is on a tmpfs; false when it can not be looked at. */
-bool cposix_is_on_tmpfs(int file);
 /* copy_file_range(2) between explicit offsets. */
 ssize_t cposix_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
 /* pthread_getattr_np(3): where the stack of the calling thread lies. 0, or an error number. */

@@ -32,10 +32,15 @@ struct Check: ParsableCommand {
             tombstoneSeconds: StateDirectory.tombstoneSeconds
         )
         for finding in findings {
-            let remedy = finding.remedy.map { isRepairing ? "repaired: \($0)" : "a repair would \($0)" }
-            print("\(finding): \(remedy ?? "nothing can be done here")")
+            print("\(finding): \(Self.remark(on: finding, isRepairing))")
         }
         print(findings.isEmpty ? "nothing is wrong" : "\(findings.count) differences")
-        if findings.contains(where: { !isRepairing || $0.remedy == nil }) { throw ExitCode(1) }
+        if findings.contains(where: { !isRepairing || $0.remedy == nil || $0.failure != nil }) { throw ExitCode(1) }
+    }
+
+    private static func remark(on finding: Finding, _ isRepairing: Bool) -> String {
+        guard let remedy = finding.remedy else { return "nothing can be done here" }
+        if let failure = finding.failure { return "the repair failed (\(remedy)): \(failure)" }
+        return isRepairing ? "repaired: \(remedy)" : "a repair would \(remedy)"
     }
 }

@@ -73,6 +73,8 @@ struct Serve: ParsableCommand {
 
     /// How often expired sessions are swept, in milliseconds.
     private static let sweepMilliseconds = 60_000
+    /// How many uploads are swept at once. When more expire together, it may be the clock that is wrong.
+    private static let expiredMax = 100
 
     func validate() throws {
         guard (1...WorkerPool.workersMax).contains(workers) else {
@@ -114,7 +116,9 @@ struct Serve: ParsableCommand {
         for error in report.unpublishable {
             logger.error("a whole file can not be published", metadata: ["reason": "\(error)"])
         }
-        sweep(engine, logger)
+        let uptime = ContinuousClock.now
+        var clock = ClockWatch(now: engine.now(), uptime: 0)
+        sweep(engine, logger, expiredMax: Self.expiredMax)
         let settings = ResponderSettings(
             allowedRoots: allowRoot,
             defaultRoot: files,
@@ -143,7 +147,16 @@ struct Serve: ParsableCommand {
         let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }
         Deliverer(engine: engine, logger: logger).start()
         logger.info("serving", metadata: ["listen": "\(listen)", "workers": "\(workers)"])
-        while Signals.wait(milliseconds: Self.sweepMilliseconds) == nil { sweep(engine, logger) }
+        while Signals.wait(milliseconds: Self.sweepMilliseconds) == nil {
+            let jump = clock.jump(now: engine.now(), uptime: (ContinuousClock.now - uptime).components.seconds)
+            if jump != 0 {
+                logger.warning(
+                    "the clock has been set; no upload expires until it has gone on evenly for an hour",
+                    metadata: ["seconds": "\(jump)"]
+                )
+            }
+            sweep(engine, logger, expiredMax: jump == 0 ? Self.expiredMax : 0)
+        }
         logger.info("stopping")
         let isDrained = pool.stop(withinSeconds: drainSeconds) { Signals.wait(milliseconds: 0) != nil }
         logger.info("stopped", metadata: ["drained": "\(isDrained)"])
@@ -178,10 +191,13 @@ struct Serve: ParsableCommand {
         }
     }
 
-    private func sweep(_ engine: Engine, _ logger: Logger) {
+    private func sweep(_ engine: Engine, _ logger: Logger, expiredMax: Int) {
         do {
-            let report = try engine.sweep()
+            let report = try engine.sweep(expiredMax: expiredMax)
             warn(of: report.unavailable, logger)
+            if report.waiting > 0 {
+                logger.notice("more uploads have expired; they stay for now", metadata: ["count": "\(report.waiting)"])
+            }
             for file in report.expired {
                 logger.info("swept expired upload", metadata: ["root": "\(file.root)", "staging": "\(file.staging)"])
             }
