@@ -37,11 +37,15 @@ extension Intake {
         case .publishHeld(let number, let spec, let fields):
             let session = SessionKey(on: mount, id: "")
             let account = FileAccount(session: session, fields: fields, handOff: mount.handOff)
-            let published = try engine.publish(take(number), spec, account, root: mount.root)
-            if mount.principalLimits.bytesMax != nil {
-                try engine.ledger.addUsage(spec.total, of: mount.principal, on: mount.name)
+            let reservation = try reservation(of: number)
+            do throws(UploadError) {
+                let published = try engine.publish(take(number), spec, account, root: mount.root)
+                settle(reservation, isPublished: true)
+                return .published(published)
+            } catch {
+                settle(reservation, isPublished: false)
+                throw error
             }
-            return .published(published)
         case .publish(let key):
             return try publish(key)
         case .assemble(let key, let claims, let rules):

@@ -109,10 +109,13 @@ extension Intake {
         _ segment: Segment,
         in area: borrowing StagingArea
     ) throws(UploadError) -> Reception {
+        let new = newFile(segment.key, segment.spec)
+        // Before its bytes take the room that they may not have.
+        if !mount.principalLimits.areNone { try engine.ledger.requireRoom(for: new) }
         let staging = try reservedFile(segment.spec.total, in: area)
         let range = segment.range
         return Reception(
-            .replacement(newFile(segment.key, segment.spec)),
+            .replacement(new),
             into: staging,
             base: range.offset,
             countMax: range.count

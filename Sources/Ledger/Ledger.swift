@@ -186,8 +186,25 @@ public protocol Ledger: Sendable {
         now: Int64
     ) throws(UploadError) -> Int64
 
-    /// Counts bytes of a finished file that belongs to no session.
-    func addUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError)
+    /// Refuses an upload for which its principal has no room, before its bytes come: what `replace` would refuse.
+    func requireRoom(for file: NewFile) throws(UploadError)
+
+    /// Sets bytes aside for files that belong to no session, all or none.
+    ///
+    /// - Throws: `quotaExceeded` when the principal has not so much left of `bytesMax`.
+    func reserve(
+        _ reservations: [Reservation],
+        _ bytesMax: Int64,
+        of principal: String,
+        on mount: String,
+        now: Int64
+    ) throws(UploadError)
+
+    /// Counts the file of a reservation, or gives the bytes back.
+    func settle(_ reservation: Reservation, isPublished: Bool) throws(UploadError)
+
+    /// Forgets reservations that have counted no longer since a time in seconds since 1970.
+    func removeReservations(before time: Int64) throws(UploadError)
 
     /// Sets what is counted of a principal's finished files.
     func setUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError)

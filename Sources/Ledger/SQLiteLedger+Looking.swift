@@ -48,7 +48,7 @@ extension SQLiteLedger {
     public func totals() throws(UploadError) -> UploadTotals {
         try read("sum uploads") { db in
             let open: (count: Int, bytes: Int64)? = try db.row(
-                "SELECT count(*), ifnull(sum(total), 0) FROM file WHERE phase < ?",
+                "SELECT count(*), \(boundedSum("total")) FROM file WHERE phase < ?",
                 [PhaseCode.publishing.rawValue]
             ) { ($0[0], $0[1]) }
             return UploadTotals(

@@ -3,6 +3,12 @@ public import Uploads
 
 // What each principal has, and may have.
 
+/// Adds to what is counted already; a sum that can not be counted stays the largest.
+private let addingUsage = """
+    ON CONFLICT DO UPDATE SET bytes = CASE WHEN bytes > \(Int64.max) - excluded.bytes THEN \(Int64.max)
+        ELSE bytes + excluded.bytes END
+    """
+
 extension SQLiteLedger {
     public func bytesLeft(
         _ bytesMax: Int64,
@@ -11,20 +17,53 @@ extension SQLiteLedger {
         now: Int64
     ) throws(UploadError) -> Int64 {
         try read("look up quota") { db in
-            max(0, bytesMax - (try db.usedBytes(mount, principal, now: now, besides: nil)))
+            let used = try db.usedBytes(mount, principal, now: now, besides: nil)
+            return used < bytesMax ? bytesMax - used : 0
         }
     }
 
-    public func addUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError) {
-        try write("note usage") { db in
+    public func requireRoom(for new: NewFile) throws(UploadError) {
+        try read("look up quota") { db in
+            guard let session = try db.session(new.key, now: new.now) else { return }
+            try db.requireRoom(for: new, in: session)
+        }
+    }
+
+    public func reserve(
+        _ reservations: [Reservation],
+        _ bytesMax: Int64,
+        of principal: String,
+        on mount: String,
+        now: Int64
+    ) throws(UploadError) {
+        try write("reserve quota") { db in
+            for reservation in reservations {
+                try db.run(
+                    "INSERT OR REPLACE INTO reservation (key, mount, principal, bytes, until) VALUES (?, ?, ?, ?, ?)",
+                    [reservation.key, mount, principal, reservation.bytes, now.clampedAdding(Reservation.seconds)]
+                )
+            }
+            let used = try db.usedBytes(mount, principal, now: now, besides: nil)
+            guard used <= bytesMax else { throw UploadError.quotaExceeded(maxBytes: bytesMax) }
+        }
+    }
+
+    public func settle(_ reservation: Reservation, isPublished: Bool) throws(UploadError) {
+        try write("settle quota", durable: isPublished) { db in
+            let account: (mount: String, principal: String, bytes: Int64)? = try db.row(
+                "DELETE FROM reservation WHERE key = ? RETURNING mount, principal, bytes",
+                [reservation.key]
+            ) { ($0[0], $0[1], $0[2]) }
+            guard let account, isPublished else { return }
             try db.run(
-                """
-                INSERT INTO usage (mount, principal, bytes) VALUES (?, ?, ?)
-                ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes
-                """,
-                [mount, principal, bytes]
+                "INSERT INTO usage (mount, principal, bytes) VALUES (?, ?, ?) \(addingUsage)",
+                [account.mount, account.principal, account.bytes]
             )
         }
+    }
+
+    public func removeReservations(before time: Int64) throws(UploadError) {
+        try write("remove reservations") { db in try db.run("DELETE FROM reservation WHERE until < ?", [time]) }
     }
 
     public func setUsage(_ bytes: Int64, of principal: String, on mount: String) throws(UploadError) {
@@ -49,23 +88,28 @@ extension SQLiteLedger {
 }
 
 extension Database {
-    /// How many bytes a principal's finished files have had, and its open uploads are to have or have.
+    /// How many bytes a principal's finished files have had, its open uploads are to have or have, and its requests have
+    /// set aside.
     ///
     /// - Parameter file: an upload that does not count.
     func usedBytes(_ mount: String, _ principal: String, now: Int64, besides file: Int64?) throws -> Int64 {
         let open: Int64? = try row(
             """
-            SELECT sum(max(total, partBytes)) FROM session JOIN file ON file.session = session.id
+            SELECT \(boundedSum("max(total, partBytes)")) FROM session JOIN file ON file.session = session.id
             WHERE mount = ? AND principal = ? AND expiresAt > ? AND phase < ? AND file.id IS NOT ?
             """,
             [mount, principal, now, PhaseCode.published.rawValue, file]
         ) { $0[0] }
         // What was counted before the server belonged to the name of a mount counts for every server of that path.
-        let finished: Int64? = try row(
-            "SELECT sum(bytes) FROM usage WHERE principal = ? AND (mount = ? OR mount = ? AND isFormer = 1)",
-            [principal, mount, Mount.formerName(of: mount)]
-        ) { $0[0] }
-        return (open ?? 0) + (finished ?? 0)
+        let others: (finished: Int64, reserved: Int64)? = try row(
+            """
+            SELECT (SELECT \(boundedSum("bytes")) FROM usage
+                    WHERE principal = ?2 AND (mount = ?1 OR mount = ?4 AND isFormer = 1)),
+                (SELECT \(boundedSum("bytes")) FROM reservation WHERE mount = ?1 AND principal = ?2 AND until > ?3)
+            """,
+            [mount, principal, now, Mount.formerName(of: mount)]
+        ) { ($0[0], $0[1]) }
+        return (open ?? 0).clampedAdding(others?.finished ?? 0).clampedAdding(others?.reserved ?? 0)
     }
 
     /// Refuses a file for which its principal has no room; a row that it would take the place of does not count.
@@ -91,7 +135,9 @@ extension Database {
         }
         if let bytesMax = new.limits.bytesMax {
             let used = try usedBytes(mount, principal, now: new.now, besides: old)
-            guard new.spec.total <= bytesMax - used else { throw UploadError.quotaExceeded(maxBytes: bytesMax) }
+            guard used.clampedAdding(new.spec.total) <= bytesMax else {
+                throw UploadError.quotaExceeded(maxBytes: bytesMax)
+            }
         }
     }
 
@@ -113,9 +159,20 @@ extension Database {
             INSERT INTO usage (mount, principal, bytes)
             SELECT mount, principal, total FROM file JOIN session ON session.id = file.session
             WHERE file.id = ?
-            ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes
+            \(addingUsage)
             """,
             [file.id]
         )
+    }
+}
+
+/// The sum of a column, which stays below the largest integer: exact up to 2^53, and sizes are what clients declare.
+func boundedSum(_ column: String) -> String { "CAST(min(total(\(column)), 9.2e18) AS INTEGER)" }
+
+extension Int64 {
+    /// The sum, or the largest integer where that is too large.
+    func clampedAdding(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }

@@ -216,6 +216,22 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("7 ownership") { db in
+            try db.execute(
+                sql: """
+                    -- what requests have set aside of a principal's quota, for files that are about to get their names
+                    -- until: when it counts no longer, should its process have died
+                    CREATE TABLE reservation (
+                        key TEXT PRIMARY KEY,
+                        mount TEXT NOT NULL,
+                        principal TEXT NOT NULL,
+                        bytes INTEGER NOT NULL,
+                        until INTEGER NOT NULL
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX reservationByPrincipal ON reservation (mount, principal);
+                    """
+            )
+        }
         return migrator
     }
 }

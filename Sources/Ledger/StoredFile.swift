@@ -152,6 +152,23 @@ public struct ExpiredSession: Hashable, Sendable {
     public let files: [StoredFile]
 }
 
+/// Bytes of a principal's quota that a request sets aside, for a file that is about to get its name.
+public struct Reservation: Hashable, Sendable {
+    /// For how long it counts unless it is settled, in seconds.
+    public static let seconds: Int64 = 3600
+
+    let key: String
+    let bytes: Int64
+
+    /// - Parameters:
+    ///   - key: no other reservation's.
+    ///   - bytes: the size of the file.
+    public init(key: String, bytes: Int64) {
+        self.key = key
+        self.bytes = bytes
+    }
+}
+
 /// How many bytes the finished files of a principal have had.
 public struct Usage: Hashable, Sendable {
     /// The mount that they came through.

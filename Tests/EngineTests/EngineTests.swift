@@ -364,6 +364,61 @@ final class Bench: Sendable {
         #expect(clock.jump(now: .max, uptime: 3_970) != 0)
     }
 
+    // MARK: Quotas
+
+    /// Publishes plain files of one form, as long as none is refused; returns how many.
+    private func form(_ sizes: [Int], on mount: Mount) throws -> Int {
+        let intake = Intake(bench.engine, for: mount)
+        var held: [HeldFile] = []
+        for size in sizes {
+            try intake.begin(.whole(bytesMax: 1 << 20, isHashed: false))
+            try intake.write(String(repeating: "x", count: size))
+            guard case .held(let file, _, _) = try intake.end(isCutOff: false) else { throw CancellationError() }
+            held.append(file)
+        }
+        for (file, size) in zip(held, sizes) {
+            let spec = FileSpec(
+                field: "f",
+                fileName: "plain",
+                mediaType: "",
+                target: .test("plain"),
+                total: Int64(size)
+            )
+            _ = try intake.perform(.publishHeld(file, spec, fields: []))
+        }
+        return held.count
+    }
+
+    @Test(
+        "a form whose files have no room together is refused before the first has its name, and frees what it set aside"
+    )
+    func quotaOfForm() throws {
+        var mount = bench.mount
+        mount.principalLimits.bytesMax = 1000
+        #expect(throws: UploadError.quotaExceeded(maxBytes: 1000)) { try form([400, 400, 400, 400], on: mount) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: bench.root) == [".fermata"])
+        #expect(try form([500, 500], on: mount) == 2)
+        #expect(try bench.engine.usage().map(\.bytes) == [1000])
+    }
+
+    @Test("of 20 plain files at once no more are stored than the quota has room for")
+    func quotaAtOnce() throws {
+        var limited = bench.mount
+        limited.principalLimits.bytesMax = 1000
+        let mount = limited
+        let stored = Locked(0)
+        let refused = Locked(0)
+        DispatchQueue.concurrentPerform(iterations: 20) { _ in
+            do {
+                let count = try form([100], on: mount)
+                stored.withLock { $0 += count }
+            } catch { refused.withLock { $0 += 1 } }
+        }
+        #expect(stored.withLock { $0 } == 10)
+        #expect(refused.withLock { $0 } == 10)
+        #expect(try bench.engine.usage().map(\.bytes) == [1000])
+    }
+
     // MARK: Syncing
 
     @Test("the ledger forgets segments that are on disk, and a power cut costs only those that are not")

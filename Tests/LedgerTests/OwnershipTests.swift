@@ -42,7 +42,8 @@ import Uploads
     /// All that the ledger holds.
     private func content() throws -> [String] {
         let tables = [
-            "session", "file", "range", "segment", "synced", "part", "field", "usage", "event", "root", "verified",
+            "session", "file", "range", "segment", "synced", "part", "field", "usage", "reservation", "event", "root",
+            "verified",
         ]
         return try ledger.pool.read { db in
             try tables.flatMap { table in
@@ -240,6 +241,34 @@ import Uploads
             try ledger.finishPublishing(current, as: "a", tombstoneUntil: 99, event: event())
             return []
         }
+    }
+
+    @Test("a reservation counts once, made, settled and given back twice; one of a dead process lapses")
+    func reservations() throws {
+        let (one, other) = (Reservation(key: "1", bytes: 400), Reservation(key: "2", bytes: 400))
+        func left(now: Int64 = 1) throws -> Int64 { try ledger.bytesLeft(1000, of: "ann", on: "m", now: now) }
+        func reserve(_ all: [Reservation]) throws { try ledger.reserve(all, 1000, of: "ann", on: "m", now: 1) }
+        try twice("reserve") {
+            try reserve([one])
+            return []
+        }
+        #expect(throws: UploadError.quotaExceeded(maxBytes: 1000)) {
+            try reserve([other, Reservation(key: "3", bytes: 400)])
+        }
+        #expect(try left() == 600, "all or none")
+        try reserve([other])
+        try twice("settle") {
+            try ledger.settle(one, isPublished: true)
+            return []
+        }
+        #expect(try ledger.usage().map(\.bytes) == [400])
+        #expect(try left() == 200)
+        #expect(try left(now: 1 + Reservation.seconds) == 600, "its process died")
+        try ledger.settle(other, isPublished: false)
+        #expect(try left() == 600)
+        try ledger.setUsage(.max, of: "ann", on: "m")
+        try ledger.reserve([one], .max, of: "bob", on: "m", now: 1)
+        #expect(try left() == 0)
     }
 
     @Test("giving up, made twice, has one effect")
