@@ -43,7 +43,12 @@ extension Engine {
                 let plan = try AssemblyPlan(claims, rules, upload.parts)
                 // A completion that died may have sealed it.
                 try staged { () throws(StagingError) in try staging.unseal() }
-                return try carryOut(plan, upload.file, staging, rules, in: area, tombstoneSeconds)
+                do throws(UploadError) {
+                    return try carryOut(plan, upload.file, staging, rules, in: area, tombstoneSeconds)
+                } catch .superseded {
+                    // A part has been committed meanwhile, or the upload was given up: the list is compared anew.
+                    continue
+                }
             case .publishing:
                 try requireFinished(upload, claims)
                 // The lock goes with this open file before the other is made to wait for it.
@@ -145,6 +150,8 @@ extension Engine {
 struct AssemblyPlan {
     /// The listed parts, ascending.
     let listed: [StoredPart]
+    /// All committed parts, ascending.
+    let known: [StoredPart]
     /// The size of the file in bytes.
     let total: Int64
     /// True when the file can not be made in its staging file without overwriting committed bytes.
@@ -163,6 +170,7 @@ struct AssemblyPlan {
         let byNumber = Dictionary(parts.map { ($0.part.number, $0) }) { $1 }
         _ = try rules.check(claims, against: byNumber.mapValues(\.part))
         listed = claims.compactMap { byNumber[$0.number] }
+        known = parts
         var end: Int64 = 0
         var all: [Move] = []
         for part in listed {
@@ -191,7 +199,7 @@ struct AssemblyPlan {
             parts.append(StoredPart(part.part, checksum: part.checksum, place: .staging(offset: offset)))
             offset += part.part.size
         }
-        return Assembly(total: total, staging: staging, parts: parts)
+        return Assembly(total: total, staging: staging, parts: parts, choosing: known)
     }
 }
 

@@ -94,10 +94,15 @@ extension Engine {
         _ isRepairing: Bool,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> [Finding] {
-        // A request that completes it holds the lock until it has its name.
+        // A request that completes it holds the lock until the ledger knows that it has its name.
         let area = try area(file.root)
         if var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) }) {
             try staged { () throws(StagingError) in try staging.lockExclusively() }
+        } else if let (named, _) = try ledger.current(file), case .publishing(let name, _) = named.phase,
+            let path = RelativePath(parsing: name),
+            var published = try staged({ () throws(StagingError) in try StagingFile.open(published: path, in: area) })
+        {
+            try staged { () throws(StagingError) in try published.lockExclusively() }
         }
         guard let (current, _) = try ledger.current(file) else { return [] }
         switch current.phase {

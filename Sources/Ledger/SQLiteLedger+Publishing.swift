@@ -24,6 +24,11 @@ extension SQLiteLedger {
                 ]
             )
             guard db.changesCount == 1 else { throw UploadError.superseded }
+            // A part that was committed since the assembly was begun is acknowledged: it must not go without a word.
+            if let assembly {
+                let parts = try db.parts(of: file)
+                guard parts == assembly.known || parts == assembly.parts else { throw UploadError.superseded }
+            }
             let leftovers = try assembly.map { try db.settle($0, of: file) } ?? []
             let sql = "SELECT \(fileColumns) FROM file WHERE id = ?"
             guard let file = try db.row(sql, [file.id], StoredFile.init(row:)) else { throw UploadError.superseded }

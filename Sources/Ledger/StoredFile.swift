@@ -73,15 +73,18 @@ public struct Assembly: Hashable, Sendable {
     /// The name of the staging file that holds it.
     public let staging: String
     let parts: [StoredPart]
+    let known: [StoredPart]
 
     /// - Parameters:
     ///   - total: the size of the file in bytes.
     ///   - staging: the staging file that holds it.
     ///   - parts: the parts, ascending, each with its place in that file.
-    public init(total: Int64, staging: String, parts: [StoredPart]) {
+    ///   - known: the committed parts, ascending, that these were chosen from; one that has come since must not get lost.
+    public init(total: Int64, staging: String, parts: [StoredPart], choosing known: [StoredPart]) {
         self.total = total
         self.staging = staging
         self.parts = parts
+        self.known = known
     }
 }
 

@@ -93,7 +93,7 @@ extension StagingArea {
     }
 
     /// Opens a folder; `nil` when it is not there.
-    private func folderIfThere(_ path: RelativePath) throws(StagingError) -> Folder? {
+    func folderIfThere(_ path: RelativePath) throws(StagingError) -> Folder? {
         do {
             let text = path.components.isEmpty ? "." : path.text
             let root = try root()

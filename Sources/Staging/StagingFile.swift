@@ -72,6 +72,21 @@ public struct StagingFile: ~Copyable {
         }
     }
 
+    /// Opens a file that has its final name; `nil` when there is none of it.
+    public static func open(
+        published path: RelativePath,
+        in area: borrowing StagingArea
+    ) throws(StagingError) -> StagingFile? {
+        guard let folder = try area.folderIfThere(path.parent), let name = path.name else { return nil }
+        do {
+            return StagingFile(file: try openFile(name, in: folder.descriptor), access: .shared)
+        } catch .noSuchFileOrDirectory, .isDirectory {
+            return nil
+        } catch {
+            throw .system(operation: "open published file", errno: error)
+        }
+    }
+
     /// The inode number, by which a file is known again after a rename.
     public func inode() throws(StagingError) -> UInt64 {
         let file = file

@@ -58,7 +58,8 @@ extension FilePhase {
         case .publishing:
             return .finishPublishing
         case .published:
-            if isSame, range.offset > 0 || range.isEmpty { return .acknowledge }
+            // Its client has not heard the answer, and sends the same file once more.
+            if isSame { return .acknowledge }
             return range.offset == 0 ? .replace : .refuse(.fileChanged)
         case .cancelled:
             return .refuse(.cancelled)

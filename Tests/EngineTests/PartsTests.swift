@@ -399,7 +399,7 @@ private struct Upload {
         let inode = try upload.inode(".fermata/" + found.file.staging)
         chmod(bench.root + "/.fermata/" + found.file.staging, 0o644)
         if step > 0 {
-            let assembly = Assembly(total: 2000, staging: found.file.staging, parts: found.parts)
+            let assembly = Assembly(total: 2000, staging: found.file.staging, parts: found.parts, choosing: found.parts)
             _ = try bench.ledger.beginPublishing(found.file, as: "folder/a", inode: inode, assembly: assembly)
         }
         if step > 1 {

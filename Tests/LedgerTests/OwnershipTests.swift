@@ -231,7 +231,12 @@ import Uploads
             try ledger.commit(try part(2, .staging(offset: 4)), to: file, limits: limits)
         }
         try twice("drop part") { try ledger.drop([try part(2, .staging(offset: 4))], of: file) }
-        let assembly = Assembly(total: 4, staging: "s9", parts: [try part(1, .staging(offset: 0))])
+        let assembly = Assembly(
+            total: 4,
+            staging: "s9",
+            parts: [try part(1, .staging(offset: 0))],
+            choosing: [try part(1, .scratch("x"))]
+        )
         try twice("beginPublishing") {
             try ledger.beginPublishing(file, as: "a", inode: 7, assembly: assembly).leftovers
         }
@@ -269,6 +274,26 @@ import Uploads
         try ledger.setUsage(.max, of: "ann", on: "m")
         try ledger.reserve([one], .max, of: "bob", on: "m", now: 1)
         #expect(try left() == 0)
+    }
+
+    @Test("a completion does not drop a part that was committed since it was begun", arguments: [1, 2])
+    func lateParts(number: Int) throws {
+        let file = try openParts()
+        _ = try ledger.commit(try part(1, .scratch("x")), to: file, limits: limits)
+        let known = try ledger.parts(of: file)
+        _ = try ledger.commit(try part(number, .scratch("y")), to: file, limits: limits)
+        let parts = try ledger.parts(of: file)
+        let assembly = Assembly(
+            total: 4,
+            staging: file.staging,
+            parts: [try part(1, .staging(offset: 0))],
+            choosing: known
+        )
+        #expect(throws: UploadError.superseded) {
+            try ledger.beginPublishing(file, as: "a", inode: 7, assembly: assembly)
+        }
+        #expect(try ledger.parts(of: file) == parts)
+        #expect(try ledger.current(file)?.file.phase == .open)
     }
 
     @Test("giving up, made twice, has one effect")

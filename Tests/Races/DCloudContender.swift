@@ -229,7 +229,9 @@ final class DCloudContender: Contender {
             // Bytes for a file that has its name are acknowledged and not written.
             if files != nil { state.histories[segment.total]?.end(number, at: period.ended, isCertain: false) }
         }
-        if isWrong, files == nil { return ["\(operation) is answered with \(reply)"] }
+        // What comes for a finished file is let pass unread, and another may begin anew before the answer.
+        let isRestarted = state.histories[total]?.mayBeGone(during: period) == true
+        if isWrong, files == nil, !isRestarted { return ["\(operation) is answered with \(reply)"] }
         if let file = files?[Self.field] as? [String: Any], let path = file["name"] as? String {
             state.publications.append((path, file["size"] as? Int ?? -1, period))
         }

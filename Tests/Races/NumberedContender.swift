@@ -294,7 +294,16 @@ final class NumberedContender: Contender {
                 store("part at the end", number, nil, &chance, isCut: false)
             }
         }
-        let versions = state.withLock { state in numbers.compactMap { state.latest($0) } }
+        // Of two that came at the same time the server says which it has.
+        guard let there = list(chance.number(0..<Fleet.size))?.parts else {
+            if !isGone { tell(["its only client can not list its parts"]) }
+            return
+        }
+        let versions = state.withLock { state in
+            there.sorted { $0.number < $1.number }.compactMap { part in
+                state.versions.first { $0.value.number == part.number && $0.value.digest == part.digest }?.key
+            }
+        }
         var status = complete(versions, &chance)
         // The client went, or a list that is sent again is the one that counts.
         for versions in [versions] + tried where status != 200 { status = complete(versions, &chance) }

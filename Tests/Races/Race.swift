@@ -6,7 +6,7 @@ import Threading
 public struct Race: Sendable {
     /// How long the clients of a round meddle, in seconds.
     private static let roundSeconds = 8
-    private static let threads = 6
+    static let threads = 6
     private static let uploadsAtOnce = 3
 
     let dialect: RaceDialect

@@ -100,7 +100,7 @@ import Testing
             (FilePhase.reserved, 0, 4, true, Admission.write), (.reserved, 4, 8, true, .write),
             (.reserved, 4, 8, false, .replace), (.open, 0, 4, true, .write), (.open, 4, 8, true, .write),
             (.open, 0, 4, false, .replace), (.open, 4, 8, false, .refuse(.fileChanged)),
-            (.published(name: "a"), 0, 4, true, .replace), (.published(name: "a"), 0, 0, true, .acknowledge),
+            (.published(name: "a"), 0, 4, true, .acknowledge), (.published(name: "a"), 0, 0, true, .acknowledge),
             (.published(name: "a"), 4, 8, true, .acknowledge), (.published(name: "a"), 10, 10, true, .acknowledge),
             (.published(name: "a"), 0, 4, false, .replace),
             (.published(name: "a"), 4, 8, false, .refuse(.fileChanged)),
