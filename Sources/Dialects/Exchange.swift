@@ -98,21 +98,21 @@ public enum Step {
 }
 
 extension Step {
-    /// Performs commands in their order, whatever comes of each, and answers by all results.
+    /// Performs commands in their order up to the first that fails, and goes on with all results.
     static func perform(
         _ commands: [Command],
-        thenAnswer answer: @escaping ([Result<Outcome, UploadError>]) -> Answer
+        then step: @escaping ([Result<Outcome, UploadError>]) -> Step
     ) -> Step {
-        next(commands[...], [], answer)
+        next(commands[...], [], step)
     }
 
     private static func next(
         _ commands: ArraySlice<Command>,
         _ results: [Result<Outcome, UploadError>],
-        _ answer: @escaping ([Result<Outcome, UploadError>]) -> Answer
+        _ step: @escaping ([Result<Outcome, UploadError>]) -> Step
     ) -> Step {
-        guard let command = commands.first else { return .answer(answer(results)) }
-        return .perform(command) { next(commands.dropFirst(), results + [$0], answer) }
+        guard let command = commands.first, results.last?.isFailure != true else { return step(results) }
+        return .perform(command) { next(commands.dropFirst(), results + [$0], step) }
     }
 
     /// Performs a command; a failure is answered.
@@ -214,6 +214,16 @@ extension Step {
             taking: { if case .published(let file) = $0 { file } else { nil } },
             then: { .answer(answer($0)) }
         )
+    }
+}
+
+extension Result<Outcome, UploadError> {
+    /// Whether it is an error.
+    var isFailure: Bool {
+        switch self {
+        case .success: false
+        case .failure: true
+        }
     }
 }
 

@@ -5,7 +5,7 @@ extension RelativePath {
     /// The name under which a client's file is stored: its own where that is safe, else a new one
     /// (docs/dialects/README.md 0.4).
     init(fileName: String) {
-        let name = FileName.sanitized(fileName).map(ComponentName.fitted)
+        let name = FileName.sanitized(fileName).map { ComponentName.fitted($0) }
         self = name.flatMap { RelativePath(component: $0) } ?? RelativePath(generated: FileName.generated())
     }
 

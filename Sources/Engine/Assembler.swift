@@ -181,13 +181,13 @@ struct AssemblyPlan {
         self.total = total
         let misplaced = all.filter { $0.part.place != .staging(offset: $0.offset) && $0.part.part.size > 0 }
         let occupied = Coverage(parts.compactMap(\.bytesInStaging))
-        let isListed = Set(claims.map(\.number))
         needsNewFile =
             misplaced.contains { move in
                 ByteRange(offset: move.offset, count: move.part.part.size).map(occupied.overlaps) ?? true
             }
-            // What lies behind the end is cut off, so nothing that is not listed may lie there.
-            || parts.contains { !isListed.contains($0.part.number) && ($0.bytesInStaging?.end ?? 0) > total }
+            // What lies behind the end is cut off before anybody is asked about the file, so nothing may lie there that is
+            // still needed when it is refused its name.
+            || parts.contains { ($0.bytesInStaging?.end ?? 0) > total }
         moves = needsNewFile ? all : misplaced
     }
 

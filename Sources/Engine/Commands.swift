@@ -11,7 +11,7 @@ extension Intake {
         let (ledger, now) = (engine.ledger, engine.now())
         switch command {
         case .describe(let key):
-            return .described(try ledger.progress(of: key, now: now))
+            return .described(try describe(key))
         case .issueNumber:
             return .number(try ledger.issueNumber())
         case .open(let upload):
@@ -34,18 +34,8 @@ extension Intake {
             return .received(try commitPart(take(content), key, number: number, expected: expected))
         case .append(let content, let key, let offset):
             return .received(try append(take(content), key, at: offset))
-        case .publishHeld(let number, let spec, let fields):
-            let session = SessionKey(on: mount, id: "")
-            let account = FileAccount(session: session, fields: fields, handOff: mount.handOff)
-            let reservation = try reservation(of: number)
-            do throws(UploadError) {
-                let published = try engine.publish(take(number), spec, account, root: mount.root)
-                settle(reservation, isPublished: true)
-                return .published(published)
-            } catch {
-                settle(reservation, isPublished: false)
-                throw error
-            }
+        case .publishForm(let files):
+            return try publish(files)
         case .publish(let key):
             return try publish(key)
         case .assemble(let key, let claims, let rules):
@@ -63,21 +53,42 @@ extension Intake {
         }
     }
 
-    private func publish(_ key: FileKey) throws(UploadError) -> Outcome {
-        let ledger = engine.ledger
-        guard let (found, _) = try ledger.file(key.field, of: key.session, overlapping: .empty, now: engine.now()),
-            let (file, commit) = try ledger.current(found)
-        else { throw .superseded }
-        switch file.phase {
-        case .reserved, .open: if !commit.isWhole { return .done }
-        case .publishing, .published: break
-        case .cancelled: throw .cancelled
+    /// The state of a session. A file that has its name, though the ledger has not noted it yet, is published.
+    private func describe(_ key: SessionKey) throws(UploadError) -> SessionProgress? {
+        guard let progress = try engine.ledger.progress(of: key, now: engine.now()) else { return nil }
+        guard progress.files.contains(where: \.isBeingPublished) else { return progress }
+        var files: [FileProgress] = []
+        for file in progress.files {
+            files.append(file.isBeingPublished ? try settled(file, of: key) : file)
         }
+        return SessionProgress(files: files, fields: progress.fields)
+    }
+
+    /// A file that is about to have its name, or has it.
+    private func settled(_ progress: FileProgress, of key: SessionKey) throws(UploadError) -> FileProgress {
+        do throws(UploadError) {
+            guard let file = try wholeFile(FileKey(key, field: progress.spec.field)) else { return progress }
+            let area = try engine.area(file.root)
+            // Who only asks gives it no name.
+            if try staged({ () throws(StagingError) in try area.holds(file.staging) }) { return progress }
+            return progress.published(as: try engine.settle(file, in: area, mount.tombstoneSeconds))
+        } catch .superseded {
+            return progress
+        }
+    }
+
+    private func publish(_ key: FileKey) throws(UploadError) -> Outcome {
+        guard let file = try wholeFile(key) else { return .done }
         return .published(try engine.publish(file, tombstoneSeconds: mount.tombstoneSeconds))
     }
 
     /// Makes an upload, with the staging file that its bytes will go to.
     private func open(_ upload: NewUpload) throws(UploadError) -> SessionProgress {
+        if mount.handOff.hasManifest, upload.spec.target.ifTaken == .replace,
+            ComponentName.stem(of: upload.spec.target.path.name ?? "", before: Engine.manifestSuffix) != nil
+        {
+            throw .isManifestName
+        }
         let (key, now) = (upload.key, engine.now())
         let expiresAt = mount.expiry(at: now)
         if try goesOn(upload) {

@@ -10,8 +10,14 @@ import Uploads
 ///    repeat damages nothing.
 /// 3. The final name appears in one step, after the file is synced; the ledger knows that name before the file bears
 ///    it, and the root is synced before the client hears of it.
-/// 4. After that the session is a tombstone: it answers, it never writes.
-/// 5. Whatever a killed process leaves behind is invisible, or finished by `recover`.
+/// 4. **Once a file has its name it is stored, and its client hears so.** What fails then (the sync of its folder, its
+///    manifest, what the ledger is to note, a program's event) is logged, counted, and done later: by the next request for
+///    the file, from the outbox, by a sweep, or by `recover`. Until the ledger knows that the file has its name, its row says
+///    `publishing`, or its events wait: whoever finds that settles it.
+/// 5. After that the session is a tombstone: it answers, it never writes.
+/// 6. Of several files that are published together either all are allowed, whole and synced before the first gets its name,
+///    or none gets one.
+/// 7. Whatever a killed process leaves behind is invisible, or finished by `recover`.
 public struct Engine: Sendable {
     let ledger: any Ledger
     /// The time in seconds since 1970.
@@ -21,20 +27,24 @@ public struct Engine: Sendable {
     let programs: Set<String>?
     /// What this process has found of its roots.
     let rootsInUse = Roots()
+    let notice: @Sendable (Postponement) -> Void
 
     /// - Parameters:
-    ///   - meters: counts the times of syncs.
+    ///   - meters: counts the times of syncs, and what is postponed.
     ///   - programs: those that may be run, whatever a mount or an older ledger names; `nil` for any.
+    ///   - notice: is told of what failed after a file had got its name, for the log.
     ///   - now: the time in seconds since 1970.
     public init(
         ledger: any Ledger,
         meters: Meters = Meters(),
         programs: Set<String>? = nil,
+        notice: @escaping @Sendable (Postponement) -> Void = { _ in },
         now: @escaping @Sendable () -> Int64
     ) {
         self.programs = programs
         self.ledger = ledger
         self.meters = meters
+        self.notice = notice
         self.now = now
     }
 

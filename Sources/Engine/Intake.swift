@@ -13,8 +13,6 @@ public final class Intake {
     let mount: Mount
     private var part: Part?
     private var held: [HeldContent?] = []
-    /// What held files take of the principal's quota, by their numbers; `nil` until one of them is to be published.
-    private var reservations: [Int: Reservation]?
     /// How many bytes the principal had left when the part began; `nil` when any number.
     private var bytesLeft: Int64?
     /// Whether the mount's root was found to be there in this request.
@@ -34,10 +32,6 @@ public final class Intake {
     public init(_ engine: Engine, for mount: Mount) {
         self.engine = engine
         self.mount = mount
-    }
-
-    deinit {
-        for reservation in (reservations ?? [:]).values { settle(reservation, isPublished: false) }
     }
 
     // MARK: The bytes of a part
@@ -160,17 +154,6 @@ public final class Intake {
         }
         held[file.index] = nil
         return content
-    }
-
-    /// What a held file takes of the principal's quota; with the first that is to be published, all that are held still are
-    /// given room, or none.
-    func reservation(of file: HeldFile) throws(UploadError) -> Reservation? {
-        if reservations == nil {
-            let waiting = held.indices.filter { held[$0] != nil }
-            let reserved = try reserve(waiting.map { held[$0]?.count ?? 0 })
-            reservations = Dictionary(zip(waiting, reserved)) { $1 }
-        }
-        return reservations?.removeValue(forKey: file.index)
     }
 
     /// Why bytes could not be written any more to where they were to be held.

@@ -2,31 +2,62 @@ import Ledger
 import Staging
 import Uploads
 
-// Giving whole files their final names.
+// Giving whole files of sessions their final names.
 
 /// How often a name lost to another request is chosen anew.
 private let namesTriedMax = 100
+
+/// A session's file that is whole, allowed, sealed and synced, with its exclusive lock held: all that it lacks is its name.
+struct ReadyFile {
+    let file: StoredFile
+    /// What it is made of, for an upload in parts.
+    let assembly: Assembly?
+    let account: FileAccount
+    let inode: UInt64
+}
+
+/// How far a session's file is on its way to its name.
+enum Readiness: ~Copyable {
+    /// It has its name.
+    case published(PublishedFile)
+    /// It lacks its name only.
+    case ready(ReadyFile, StagingFile)
+}
 
 extension Engine {
     /// Publishes a session's file, or tells that it has been published already.
     func publish(_ file: StoredFile, tombstoneSeconds: Int64) throws(UploadError) -> PublishedFile {
         let area = try area(file.root)
+        switch try prepare(file, in: area, tombstoneSeconds) {
+        case .published(let file): return file
+        case .ready(let ready, let staging): return try giveName(to: ready, staging, in: area, tombstoneSeconds)
+        }
+    }
+
+    /// Does all that can fail before a session's file gets its name.
+    func prepare(
+        _ file: StoredFile,
+        in area: borrowing StagingArea,
+        _ tombstoneSeconds: Int64
+    ) throws(UploadError) -> Readiness {
         guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
-        else { return try settle(file, in: area, tombstoneSeconds) }
+        else { return .published(try settle(file, in: area, tombstoneSeconds)) }
         try staged { () throws(StagingError) in try staging.lockExclusively() }
         // Between the look-up and the lock another request may have published, restarted or cancelled the file.
         guard let (file, commit) = try ledger.current(file) else { throw .superseded }
         switch file.phase {
-        case .published: return try settle(file, in: area, tombstoneSeconds)
+        case .published: return .published(try settle(file, in: area, tombstoneSeconds))
         case .publishing(let name, let inode):
             let path = try path(name)
             if try staged({ () throws(StagingError) in try area.inode(ofPublished: path) }) == inode {
-                return try settle(file, in: area, tombstoneSeconds)
+                return .published(try settle(file, in: area, tombstoneSeconds))
             }
-        case .reserved, .open: guard commit.isWhole else { throw .superseded }
+        // Parts are made a file by their completion only.
+        case .reserved, .open: guard commit.isWhole, file.kind == .ranges else { throw .superseded }
         case .cancelled: throw .cancelled
         }
-        return try publish(file, staging, assembly: nil, in: area, tombstoneSeconds)
+        let ready = try makeReady(file, staging, assembly: nil)
+        return .ready(ready, staging)
     }
 
     /// Publishes a staging file that is whole, with its exclusive lock held.
@@ -39,12 +70,24 @@ extension Engine {
         in area: borrowing StagingArea,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
-        // Behind the end of a file that comes in ranges lies nothing that was ever committed.
-        if file.kind == .ranges { _ = try staged { () throws(StagingError) in try staging.trim(to: file.spec.total) } }
-        if let account = try ledger.account(of: file), let veto = account.handOff.veto, file.isUndecided {
+        let ready = try makeReady(file, staging, assembly: assembly)
+        return try giveName(to: ready, staging, in: area, tombstoneSeconds)
+    }
+
+    /// Asks whether a whole file may have its name, and makes it unchangeable and durable.
+    private func makeReady(
+        _ file: StoredFile,
+        _ staging: borrowing StagingFile,
+        assembly: Assembly?
+    ) throws(UploadError) -> ReadyFile {
+        guard let account = try ledger.account(of: file) else { throw .superseded }
+        let spec = assembly.map { file.spec.with(total: $0.total) } ?? file.spec
+        // Behind the end lies nothing that is committed, neither of ranges nor of an assembly (`AssemblyPlan`).
+        _ = try staged { () throws(StagingError) in try staging.trim(to: spec.total) }
+        if let veto = account.handOff.veto, file.isUndecided {
             let name = assembly?.staging ?? file.staging
             do throws(UploadError) {
-                try ask(veto, of: file.spec, account, root: file.root, staging: name)
+                try ask(veto, of: spec, account, root: file.root, staging: name)
             } catch .refused(let message) {
                 if let leftovers = try ledger.forget(file) {
                     discard(leftovers + [Leftover(root: file.root, staging: name)])
@@ -61,118 +104,47 @@ extension Engine {
             try staged { () throws(StagingError) in try staging.unseal() }
             throw error.uploadError
         }
-        var (file, assembly) = (file, assembly)
+        return ReadyFile(file: file, assembly: assembly, account: account, inode: inode)
+    }
+
+    /// Lets a file take bytes again that is not to get its name now.
+    func abandon(_ ready: ReadyFile, _ staging: borrowing StagingFile) {
+        switch ready.file.phase {
+        // Should it stay sealed, whoever writes to it next opens it again.
+        case .reserved, .open: try? staging.unseal()
+        case .publishing, .published, .cancelled: break
+        }
+    }
+
+    /// Gives a file its name. An error says that it has not got one.
+    func giveName(
+        to ready: ReadyFile,
+        _ staging: borrowing StagingFile,
+        in area: borrowing StagingArea,
+        _ tombstoneSeconds: Int64
+    ) throws(UploadError) -> PublishedFile {
+        var (file, assembly) = (ready.file, ready.assembly)
+        let hasManifest = ready.account.handOff.hasManifest
         var hasBegun = false
         do throws(UploadError) {
-            let path = try path(for: file.spec.target, in: area) { (path) throws(UploadError) in
-                let begun = try ledger.beginPublishing(file, as: path.text, inode: inode, assembly: assembly)
+            if hasManifest { try staged { () throws(StagingError) in try area.lockNames() } }
+            defer { if hasManifest { area.unlockNames() } }
+            let target = file.spec.target
+            let (path, unsynced) = try path(for: target, hasManifest, in: area) { (path) throws(UploadError) in
+                let begun = try ledger.beginPublishing(file, as: path.text, inode: ready.inode, assembly: assembly)
                 hasBegun = true
                 discard(begun.leftovers)
                 (file, assembly) = (begun.file, nil)
                 return try staged { () throws(StagingError) in
-                    // What lies behind the end of an assembled file was committed until just now.
-                    if try staging.trim(to: file.spec.total) { try sync(staging) }
-                    return try staging.publish(
-                        file.staging,
-                        as: path,
-                        replacing: file.spec.target.ifTaken == .replace,
-                        in: area
-                    )
+                    try staging.publish(file.staging, as: path, replacing: target.ifTaken == .replace, in: area)
                 }
             }
-            return try finish(file, as: path, in: area, tombstoneSeconds)
+            return finish(file, ready.account, ready.inode, as: path, unsynced, tombstoneSeconds)
         } catch {
             // The file takes bytes again, unless the ledger has begun what the next call or start will finish.
             if !hasBegun { try staged { () throws(StagingError) in try staging.unseal() } }
             throw error
         }
-    }
-
-    /// Publishes bytes that only this request has, asking and telling whom the account says.
-    func publish(
-        _ held: HeldContent,
-        _ spec: FileSpec,
-        _ account: FileAccount,
-        root: String
-    ) throws(UploadError) -> PublishedFile {
-        let handOff = account.handOff
-        if handOff.isNothing { return try publish(held, spec, root: root) }
-        let area = try area(root)
-        // A name that only programs see, and the key of the event.
-        let key = StagingArea.makeName()
-        let inode = try staged { () throws(StagingError) in
-            try held.file.link(as: key, in: area)
-            try held.file.markInUse()
-            return try held.file.inode()
-        }
-        do throws(UploadError) {
-            if let veto = handOff.veto { try ask(veto, of: spec, account, root: root, staging: key) }
-            try staged { () throws(StagingError) in
-                try held.file.seal()
-                try sync(held.file)
-            }
-            var document: [UInt8] = []
-            let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
-                document = try self.document(of: spec, account, key: key, root: root, name: path.text)
-                if let hook = handOff.hook {
-                    let event = event(for: hook, document, key: key)
-                    try ledger.announce(event, of: AnnouncedFile(key: key, root: root, path: path.text, inode: inode))
-                }
-                let hasName = try staged { () throws(StagingError) in
-                    try held.file.publish(key, as: path, replacing: spec.target.ifTaken == .replace, in: area)
-                }
-                if !hasName, handOff.hook != nil {
-                    try ledger.settleAnnounced(key, isPublished: false, now: now())
-                }
-                return hasName
-            }
-            try staged { () throws(StagingError) in try area.syncFolder(of: path) }
-            if handOff.hasManifest { try publishManifest(document, root: root, name: path.text) }
-            if handOff.hook != nil { try ledger.settleAnnounced(key, isPublished: true, now: now()) }
-            return PublishedFile(spec: spec, path: path.text)
-        } catch {
-            try? area.remove(key)
-            throw error
-        }
-    }
-
-    /// Publishes bytes that only this request has.
-    private func publish(_ held: HeldContent, _ spec: FileSpec, root: String) throws(UploadError) -> PublishedFile {
-        let area = try area(root)
-        do {
-            try held.file.seal()
-            try sync(held.file)
-        } catch {
-            throw error.uploadError
-        }
-        let path = try path(for: spec.target, in: area) { (path) throws(UploadError) in
-            switch spec.target.ifTaken {
-            case .addNumber:
-                return try staged { () throws(StagingError) in try held.file.publishAnonymous(as: path, in: area) }
-            case .replace:
-                let name = StagingArea.makeName()
-                return try staged { () throws(StagingError) in
-                    try held.file.link(as: name, in: area)
-                    return try held.file.publish(name, as: path, replacing: true, in: area)
-                }
-            }
-        }
-        try staged { () throws(StagingError) in try area.syncFolder(of: path) }
-        return PublishedFile(spec: spec, path: path.text)
-    }
-
-    /// Publishes a small file of these bytes.
-    func publish(_ bytes: [UInt8], as target: Target, root: String) throws(UploadError) -> PublishedFile {
-        let area = try area(root)
-        let file = try staged { () throws(StagingError) in
-            let file = try StagingFile.anonymous(in: area)
-            try file.write(bytes.span, at: 0)
-            return file
-        }
-        let count = Int64(bytes.count)
-        let spec = FileSpec(field: "", fileName: "", mediaType: "", target: target, total: count)
-        let content = HeldContent(file: file, range: .first(count), checksum: 0, digest: nil, place: .own)
-        return try publish(content, spec, root: root)
     }
 
     /// Makes a folder with those above it.
@@ -196,7 +168,11 @@ extension Engine {
         switch file.phase {
         case .published(let name): return PublishedFile(spec: file.spec, path: name)
         // The ledger knew the name first, so the file got it; if it is not there now, it has been fetched already.
-        case .publishing(let name, _): return try finish(file, as: path(name), in: area, tombstoneSeconds)
+        case .publishing(let name, let inode):
+            let path = try path(name)
+            var unsynced: StagingError?
+            do throws(StagingError) { try area.syncFolder(of: path) } catch { unsynced = error }
+            return finish(file, nil, inode, as: path, unsynced, tombstoneSeconds)
         case .reserved, .open:
             // Unless another has told the ledger of a name meanwhile.
             guard let leftovers = try ledger.forget(file) else { return try settle(file, in: area, tombstoneSeconds) }
@@ -206,47 +182,70 @@ extension Engine {
         }
     }
 
+    /// Does what follows once a file has its name. What fails here leaves the row as it is, `publishing`, for whoever looks
+    /// at it next.
     private func finish(
         _ file: StoredFile,
+        _ account: FileAccount?,
+        _ inode: UInt64,
         as path: RelativePath,
-        in area: borrowing StagingArea,
+        _ unsynced: StagingError?,
         _ tombstoneSeconds: Int64
-    ) throws(UploadError) -> PublishedFile {
-        try staged { () throws(StagingError) in try area.syncFolder(of: path) }
-        var event: NewEvent?
-        if let account = try ledger.account(of: file), !account.handOff.isNothing {
-            let (key, root) = (file.staging, file.root)
-            let document = try document(of: file.spec, account, key: key, root: root, name: path.text)
-            if account.handOff.hasManifest { try publishManifest(document, root: root, name: path.text) }
-            event = account.handOff.hook.map { self.event(for: $0, document, key: key) }
+    ) -> PublishedFile {
+        let published = PublishedFile(spec: file.spec, path: path.text)
+        let named = NamedFile(root: file.root, path: path.text, inode: inode)
+        if let unsynced {
+            postpone("sync folder", of: path.text, in: file.root, unsynced.uploadError.reason)
+            return published
         }
-        try ledger.finishPublishing(
-            file,
-            as: path.text,
-            tombstoneUntil: now() + tombstoneSeconds,
-            event: event
-        )
-        return PublishedFile(spec: file.spec, path: path.text)
+        do throws(UploadError) {
+            var events: [NewEvent] = []
+            let known = account == nil ? try ledger.account(of: file) : account
+            if let account = known, !account.handOff.isNothing {
+                let document = document(of: file.spec, account, key: file.staging, root: file.root, name: path.text)
+                if account.handOff.hasManifest, !publishManifest(document, of: named) {
+                    events.append(manifestEvent(document, key: file.staging, of: named))
+                }
+                if let hook = account.handOff.hook { events.append(event(for: hook, document, key: file.staging)) }
+            }
+            let tombstoneUntil = now() + tombstoneSeconds
+            try ledger.finishPublishing(file, as: path.text, tombstoneUntil: tombstoneUntil, events: events)
+        } catch {
+            postpone("note published file", of: path.text, in: file.root, error.reason)
+        }
+        return published
     }
 
     /// Offers paths until one is taken up.
-    private func path(
+    ///
+    /// - Parameter hasManifest: whether the path of the manifest must be free too, and no manifest may have the path.
+    /// - Returns: the path, and why its folder could not be synced.
+    func path(
         for target: Target,
+        _ hasManifest: Bool,
         in area: borrowing StagingArea,
-        _ takeUp: (RelativePath) throws(UploadError) -> Bool
-    ) throws(UploadError) -> RelativePath {
+        _ takeUp: (RelativePath) throws(UploadError) -> Naming
+    ) throws(UploadError) -> (RelativePath, unsynced: StagingError?) {
         try staged { () throws(StagingError) in
             try area.makeFolder(at: target.path.parent)
             if target.ifTaken == .replace, try area.entry(at: target.path) == .folder { throw .blocked }
         }
         switch target.ifTaken {
         case .replace:
-            guard try takeUp(target.path) else { throw .pathBlocked }
-            return target.path
+            if hasManifest { try requireNoManifest(at: target.path, in: area) }
+            switch try takeUp(target.path) {
+            case .taken: throw .pathBlocked
+            case .named(let unsynced): return (target.path, unsynced)
+            }
         case .addNumber:
             for _ in 0..<namesTriedMax {
-                let path = try staged { () throws(StagingError) in try area.freePath(like: target.path) }
-                if try takeUp(path) { return path }
+                let path = try staged { () throws(StagingError) in
+                    try area.freePath(like: target.path, besides: hasManifest ? Self.manifestSuffix : nil)
+                }
+                switch try takeUp(path) {
+                case .taken: continue
+                case .named(let unsynced): return (path, unsynced)
+                }
             }
             throw .namesExhausted(max: namesTriedMax)
         }

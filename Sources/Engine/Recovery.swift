@@ -68,7 +68,7 @@ extension Engine {
         if !isVerified {
             for file in try ledger.unpublishedFiles() where file.root == root { try verify(file, in: area, &report) }
         }
-        try settleAnnouncedFiles(of: root, in: area)
+        try settleAnnouncedFiles(of: root)
         for file in try ledger.unpublishedWholeFiles(now: now()) where file.root == root {
             do {
                 _ = try publish(file, tombstoneSeconds: tombstoneSeconds)

@@ -23,6 +23,9 @@ extension Intake {
     /// what has its name already is not refused for it.
     func settle(_ reservation: Reservation?, isPublished: Bool) {
         guard let reservation else { return }
-        try? engine.ledger.settle(reservation, isPublished: isPublished)
+        do { try engine.ledger.settle(reservation, isPublished: isPublished) } catch {
+            let operation = isPublished ? "count usage" : "give back usage"
+            engine.postpone(operation, of: "", in: mount.root, error.reason, fate: .givenUp)
+        }
     }
 }

@@ -26,7 +26,11 @@ extension Engine {
     /// How many sessions are removed in one transaction: while it lasts, nobody else commits.
     private static let batchCount = 200
 
-    /// Removes expired sessions with their bytes, and staging files that no session knows.
+    /// How long a file that no request has published answers its client, in seconds: its mount is not known then, so it is
+    /// as long as any dialect needs.
+    public static let tombstoneSeconds: Int64 = 24 * 3600
+
+    /// Finishes what was begun, and removes expired sessions with their bytes, and staging files that no session knows.
     ///
     /// - Parameters:
     ///   - isDryRun: only tells what would be removed.
@@ -35,6 +39,7 @@ extension Engine {
     public func sweep(isDryRun: Bool = false, expiredMax: Int = .max) throws(UploadError) -> SweepReport {
         var report = SweepReport()
         for (root, problem) in try unavailableRoots() { report.unavailable[root] = problem }
+        if !isDryRun { try finishBegun(tombstoneSeconds: Self.tombstoneSeconds) }
         try sweepExpired(isDryRun, expiredMax, &report)
         if !isDryRun {
             while try ledger.removeTombstones(now: now(), countMax: Self.batchCount) == Self.batchCount {}

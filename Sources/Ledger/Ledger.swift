@@ -80,12 +80,12 @@ public protocol Ledger: Sendable {
         assembly: Assembly?
     ) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
 
-    /// Notes, durably, that a file about to be published has its final name, and keeps the event that tells of it.
+    /// Notes, durably, that a file about to be published has its final name, and keeps the events that come of it.
     func finishPublishing(
         _ file: StoredFile,
         as name: String,
         tombstoneUntil: Int64,
-        event: NewEvent?
+        events: [NewEvent]
     ) throws(UploadError)
 
     /// Whose the file is, and what is to be done with it; `nil` when it was removed or restarted.
@@ -124,6 +124,9 @@ public protocol Ledger: Sendable {
 
     /// Removes some published and cancelled files that answer no longer; returns how many.
     func removeTombstones(now: Int64, countMax: Int) throws(UploadError) -> Int
+
+    /// Files that are about to have their names, or have them already, as far as is known.
+    func filesBeingPublished() throws(UploadError) -> [StoredFile]
 
     /// Files whose coverage is whole but that are not published; of those that have expired, whose clients were told that
     /// they are gone, only those that are about to be.
@@ -231,14 +234,24 @@ public protocol Ledger: Sendable {
 
     // MARK: Events
 
-    /// Keeps, durably, an event of a file that is about to get its name and belongs to no session.
-    func announce(_ event: NewEvent, of file: AnnouncedFile) throws(UploadError)
+    /// Keeps, durably, the events of a file that is about to get its name and belongs to no session.
+    func announce(_ events: [NewEvent], of file: AnnouncedFile) throws(UploadError)
 
     /// The files that were announced, and of which it is not known whether they have their names.
     func announcedFiles() throws(UploadError) -> [AnnouncedFile]
 
-    /// Has the event of an announced file delivered, or forgets it as the file has not got its name.
-    func settleAnnounced(_ key: String, isPublished: Bool, now: Int64) throws(UploadError)
+    /// Has the events of an announced file delivered, or forgets them as the file has not got this path.
+    ///
+    /// - Parameter done: the keys of events that need no delivery any more.
+    func settleAnnounced(
+        _ file: AnnouncedFile,
+        isPublished: Bool,
+        without done: Set<String>,
+        now: Int64
+    ) throws(UploadError)
+
+    /// Keeps, durably, an event that is due.
+    func keep(_ event: NewEvent) throws(UploadError)
 
     /// The event that has been due for longest, taken by this call for some time; `nil` when none is due.
     ///

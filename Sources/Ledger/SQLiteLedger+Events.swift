@@ -10,13 +10,21 @@ private enum StateCode: Int64 {
     case delivered = 2
 }
 
-private let eventColumns = "id, key, program, document, state, at, attempts, createdAt, failure"
+/// How `Event.Task` is stored.
+private enum TaskCode: Int64 {
+    case tell = 0
+    case writeManifest = 1
+    case syncFolder = 2
+}
+
+private let eventColumns =
+    "id, key, program, document, state, at, attempts, createdAt, failure, task, root, path, inode"
 
 extension Event {
     fileprivate init(row: Columns) throws {
-        id = row[0]
+        let id: Int64 = row[0]
+        self.id = id
         key = row[1]
-        program = row[2]
         document = row[3]
         switch StateCode(rawValue: row[4]) {
         case .waiting: state = .waiting
@@ -27,6 +35,23 @@ extension Event {
         attempts = row[6]
         createdAt = row[7]
         failure = row[8]
+        let file = { NamedFile(root: row[10] ?? "", path: row[11] ?? "", inode: UInt64(bitPattern: row[12] ?? 0)) }
+        switch TaskCode(rawValue: row[9]) {
+        case .tell: task = .tell(program: row[2])
+        case .writeManifest: task = .writeManifest(file())
+        case .syncFolder: task = .syncFolder(file())
+        case nil: throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "event \(id) has no known task")
+        }
+    }
+}
+
+extension Event.Task {
+    fileprivate var code: TaskCode {
+        switch self {
+        case .tell: .tell
+        case .writeManifest: .writeManifest
+        case .syncFolder: .syncFolder
+        }
     }
 }
 
@@ -48,36 +73,45 @@ extension SQLiteLedger {
         }
     }
 
-    public func announce(_ event: NewEvent, of file: AnnouncedFile) throws(UploadError) {
-        try write("announce event", durable: true) { db in
-            try db.insert(event, .waiting)
-            try db.run(
-                "UPDATE event SET root = ?, path = ?, inode = ? WHERE key = ?",
-                [file.root, file.path, Int64(bitPattern: file.inode), file.key]
-            )
+    public func announce(_ events: [NewEvent], of announced: AnnouncedFile) throws(UploadError) {
+        try write("announce events", durable: true) { db in
+            for event in events { try db.insert(event, .waiting, announced) }
         }
     }
 
     public func announcedFiles() throws(UploadError) -> [AnnouncedFile] {
         try read("list announced files") { db in
             try db.rows(
-                "SELECT key, root, path, inode FROM event WHERE state = ?",
+                "SELECT DISTINCT staging, root, path, inode FROM event WHERE state = ? AND staging IS NOT NULL",
                 [StateCode.waiting.rawValue]
-            ) { AnnouncedFile(key: $0[0], root: $0[1], path: $0[2], inode: UInt64(bitPattern: $0[3] as Int64)) }
+            ) {
+                let file = NamedFile(root: $0[1], path: $0[2], inode: UInt64(bitPattern: $0[3] as Int64))
+                return AnnouncedFile(staging: $0[0], file: file)
+            }
         }
     }
 
-    public func settleAnnounced(_ key: String, isPublished: Bool, now: Int64) throws(UploadError) {
-        try write("settle event", durable: true) { db in
-            if isPublished {
-                try db.run(
-                    "UPDATE event SET state = ?, at = ? WHERE key = ? AND state = ?",
-                    [StateCode.due.rawValue, now, key, StateCode.waiting.rawValue]
-                )
-            } else {
-                try db.run("DELETE FROM event WHERE key = ? AND state = ?", [key, StateCode.waiting.rawValue])
+    public func settleAnnounced(
+        _ announced: AnnouncedFile,
+        isPublished: Bool,
+        without done: Set<String>,
+        now: Int64
+    ) throws(UploadError) {
+        try write("settle events", durable: true) { db in
+            // What another request has announced anew since, under another path, is not meant.
+            let own = "staging = ? AND path = ? AND state = ?"
+            let arguments: [any ColumnValue] = [announced.staging, announced.file.path, StateCode.waiting.rawValue]
+            if !isPublished {
+                try db.run("DELETE FROM event WHERE \(own)", arguments)
+                return
             }
+            for key in done.sorted() { try db.run("DELETE FROM event WHERE key = ? AND \(own)", [key] + arguments) }
+            try db.run("UPDATE event SET state = ?, at = ? WHERE \(own)", [StateCode.due.rawValue, now] + arguments)
         }
+    }
+
+    public func keep(_ event: NewEvent) throws(UploadError) {
+        try write("keep event", durable: true) { db in try db.insertDue(event) }
     }
 
     public func takeDueEvent(now: Int64, leaseSeconds: Int64) throws(UploadError) -> Event? {
@@ -150,14 +184,20 @@ extension SQLiteLedger {
 
 extension Database {
     /// Keeps an event that is to be delivered; one of its key that is there already stays as it is.
-    func insertDue(_ event: NewEvent) throws { try insert(event, .due) }
+    func insertDue(_ event: NewEvent) throws { try insert(event, .due, nil) }
 
-    fileprivate func insert(_ event: NewEvent, _ state: StateCode) throws {
+    fileprivate func insert(_ event: NewEvent, _ state: StateCode, _ announced: AnnouncedFile?) throws {
+        let file = announced?.file ?? event.task.file
         try run(
             """
-            INSERT OR IGNORE INTO event (key, program, document, state, at, createdAt) VALUES (?, ?, ?, ?, ?, ?)
+            INSERT OR IGNORE INTO event (key, program, document, state, at, createdAt, task, staging, root, path, inode)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            [event.key, event.program, event.document, state.rawValue, event.now, event.now]
+            [
+                event.key, event.task.name, event.document, state.rawValue, event.now, event.now,
+                event.task.code.rawValue, announced?.staging, file?.root, file?.path,
+                file.map { Int64(bitPattern: $0.inode) },
+            ]
         )
     }
 

@@ -40,7 +40,7 @@ extension SQLiteLedger {
         _ file: StoredFile,
         as name: String,
         tombstoneUntil: Int64,
-        event: NewEvent?
+        events: [NewEvent]
     ) throws(UploadError) {
         try write("finish publishing", durable: true) { db in
             // Who comes late finds that another has done all of this, and perhaps a new upload in the row.
@@ -55,7 +55,7 @@ extension SQLiteLedger {
                 ]
             )
             guard db.changesCount == 1 else { return }
-            if let event { try db.insertDue(event) }
+            for event in events { try db.insertDue(event) }
             try db.countUsage(of: file)
             for table in ["range", "segment", "synced"] { try db.run("DELETE FROM \(table) WHERE file = ?", [file.id]) }
         }

@@ -78,6 +78,16 @@ extension SQLiteLedger {
         try read("list parts") { db in try db.current(file).map(db.parts) ?? [] }
     }
 
+    public func filesBeingPublished() throws(UploadError) -> [StoredFile] {
+        try read("find files being published") { db in
+            try db.rows(
+                "SELECT \(fileColumns) FROM file WHERE phase = ? ORDER BY id",
+                [PhaseCode.publishing.rawValue],
+                StoredFile.init(row:)
+            )
+        }
+    }
+
     public func unpublishedWholeFiles(now: Int64) throws(UploadError) -> [StoredFile] {
         try read("find unpublished files") { db in
             try db.rows(
@@ -150,6 +160,7 @@ extension SQLiteLedger {
                 """
                 SELECT root, staging FROM file WHERE phase < ?
                 UNION ALL SELECT root, scratch FROM part JOIN file ON file.id = part.file WHERE scratch IS NOT NULL
+                UNION ALL SELECT root, staging FROM event WHERE state = 0 AND staging IS NOT NULL
                 """,
                 [PhaseCode.published.rawValue]
             ) { ($0[0], $0[1]) }

@@ -33,12 +33,15 @@ extension SQLiteLedger {
                     )
                 case .cancelled:
                     return FileProgress(spec: file.spec, prefix: 0, state: .cancelled, kind: file.kind)
-                case .reserved, .open, .publishing:
+                case .reserved, .open:
+                    return FileProgress(spec: file.spec, prefix: commit.prefix, parts: parts, kind: file.kind)
+                case .publishing:
                     return FileProgress(
                         spec: file.spec,
                         prefix: commit.prefix,
                         parts: parts,
-                        kind: file.kind
+                        kind: file.kind,
+                        isBeingPublished: true
                     )
                 }
             }

@@ -232,6 +232,17 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("9 hand-off") { db in
+            try db.execute(
+                sql: """
+                    -- task: 0 tell the program, 1 put a manifest beside the file at path, 2 sync the folder of path
+                    ALTER TABLE event ADD COLUMN task INTEGER NOT NULL DEFAULT 0;
+                    -- the staging name of the file that an event waits for: it has its name once it has this no more
+                    ALTER TABLE event ADD COLUMN staging TEXT;
+                    UPDATE event SET staging = key WHERE state = 0;
+                    """
+            )
+        }
         return migrator
     }
 }

@@ -14,6 +14,11 @@ public struct StoredFile: Hashable, Sendable {
     public let phase: FilePhase
     /// How its bytes come.
     public let kind: NewUpload.Kind
+
+    /// The same file, published.
+    public func published(as file: PublishedFile) -> StoredFile {
+        StoredFile(id: id, spec: spec, root: root, staging: staging, phase: .published(name: file.path), kind: kind)
+    }
 }
 
 /// Which ledger it is that has marked a root.
@@ -69,7 +74,8 @@ public struct StoredPart: Hashable, Sendable {
 
 /// What a file was made of at its completion.
 public struct Assembly: Hashable, Sendable {
-    let total: Int64
+    /// The size of the file in bytes.
+    public let total: Int64
     /// The name of the staging file that holds it.
     public let staging: String
     let parts: [StoredPart]

@@ -64,6 +64,10 @@ public struct Exposition {
         add("fermata_ledger_write_duration_seconds", [], meters.durations(.ledger))
         begin("fermata_sync_duration_seconds", .histogram, "Syncs of files.")
         add("fermata_sync_duration_seconds", [], meters.durations(.sync))
+        begin("fermata_postponed_total", .counter, "What failed after a file was stored and is done later.")
+        add("fermata_postponed_total", meters.postponed())
+        begin("fermata_given_up_total", .counter, "What failed after a file was stored and can not be done.")
+        add("fermata_given_up_total", meters.givenUp())
     }
 
     private mutating func add(_ name: String, _ labels: [(name: String, value: String)], _ times: Meters.Histogram) {

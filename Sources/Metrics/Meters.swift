@@ -11,7 +11,7 @@ public final class Meters: Sendable {
     /// The name of the file.
     public static let fileName = "meters"
     /// What the file begins with; another layout gets another word.
-    private static let magic: UInt64 = 0x3130_6574_656D_7266
+    private static let magic: UInt64 = 0x3230_6574_656D_7266
     /// The bounds of the buckets of a histogram, in microseconds; one more bucket has the rest.
     static let bounds = [
         250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
@@ -87,7 +87,18 @@ public final class Meters: Sendable {
         count(operation, microseconds: Int((ContinuousClock.now - start) / .microseconds(1)))
     }
 
+    /// Counts what failed after a file had got its name.
+    ///
+    /// - Parameter isGivenUp: whether it is left undone; else it is done later.
+    public func countPostponement(isGivenUp: Bool) { add(1, at: isGivenUp ? Self.givenUpPlace : Self.postponedPlace) }
+
     // MARK: Reading
+
+    /// How often something failed after a file had got its name and was left for later.
+    func postponed() -> UInt64 { unsafe cposix_load(words + Self.postponedPlace) }
+
+    /// How often something failed after a file had got its name and was left undone.
+    func givenUp() -> UInt64 { unsafe cposix_load(words + Self.givenUpPlace) }
 
     /// How many requests of a protocol were answered with a status.
     func requests(protocol number: Int, status: Int) -> UInt64 {
@@ -125,16 +136,17 @@ public final class Meters: Sendable {
         let sum: UInt64
     }
 
-    // MARK: The layout: a word for the layout itself, the operations, the protocols
+    // MARK: The layout: a word for the layout itself, the operations, what is postponed and given up, the protocols
 
     private static let histogramWords = bounds.count + 2
     private static let protocolWords = statuses.count + 1 + histogramWords
 
     private static func place(of operation: Operation) -> Int { 1 + operation.rawValue * histogramWords }
 
-    private static func place(ofProtocol number: Int) -> Int {
-        1 + Operation.allCases.count * histogramWords + number * protocolWords
-    }
+    private static let postponedPlace = 1 + Operation.allCases.count * histogramWords
+    private static let givenUpPlace = postponedPlace + 1
+
+    private static func place(ofProtocol number: Int) -> Int { givenUpPlace + 1 + number * protocolWords }
 
     private static func wordCount(_ protocols: Int) -> Int { place(ofProtocol: protocols) }
 

@@ -19,6 +19,10 @@ struct CrossOrigin {
     /// The header fields of answers that the dialects' clients read, beside those that any page may.
     private static let readFields = "ETag"
 
+    /// The longest list of header fields that is allowed, in bytes: it is sent back, in a header that must fit into the web
+    /// server's buffer.
+    private static let requestFieldsBytesMax = 1024
+
     private let request: HTTPRequest
     private let origins: Set<String>
 
@@ -50,7 +54,9 @@ struct CrossOrigin {
             return answer
         }
         guard preflight != nil else { return answer.with(Self.readFields, for: .accessControlExposeHeaders) }
-        if let fields = request.headerFields[.accessControlRequestHeaders] {
+        if let fields = request.headerFields[.accessControlRequestHeaders],
+            fields.utf8.count <= Self.requestFieldsBytesMax
+        {
             answer = answer.with(fields, for: .accessControlAllowHeaders)
         }
         return answer.with(Self.methods, for: .accessControlAllowMethods)

@@ -68,28 +68,48 @@ public struct Handler: Sendable {
             ending = body.drain() ? .whole : .cutOff
         }
         var step = exchange.bodyEnded(ending)
-        var completion: Completion?
+        var published: [PublishedFile] = []
+        var fields: [FormField] = []
         while true {
             switch step {
-            case .answer(let answer): return completion?.redirecting(answer, on: mount) ?? answer
+            case .answer(let answer):
+                if published.isEmpty { return answer }
+                return Completion(published, fields: fields).redirecting(answer, on: mount)
             case .perform(let command, let then):
                 let result = Result { () throws(UploadError) in try intake.perform(command) }
-                if !mount.completionPath.isEmpty, case .success(.published(let file)) = result {
-                    completion = Completion(file, fields: fields(of: command, intake))
+                if !mount.completionPath.isEmpty, case .success(let outcome) = result {
+                    let files = Self.clientFiles(of: outcome, from: command)
+                    if !files.isEmpty { fields = self.fields(of: command, intake) }
+                    published += files
                 }
                 step = then(result)
             }
         }
     }
 
-    /// The data fields that came with the file which a command publishes.
-    private func fields(of command: Command, _ intake: Intake) -> [FormField] {
-        switch command {
-        case .publishHeld(_, _, let fields): return fields
-        case .publish(let key), .assemble(let key, _, _):
-            guard case .described(let progress?) = try? intake.perform(.describe(key.session)) else { return [] }
-            return progress.fields
-        case _: return []
+    /// The client's files that a command has published, in order; none of those that the server makes.
+    private static func clientFiles(of outcome: Outcome, from command: Command) -> [PublishedFile] {
+        switch (outcome, command) {
+        case (.publishedForm(let files, _), _): files
+        case (.published, .publishContent): []
+        case (.published(let file), _): [file]
+        case (.done, _), (.described, _), (.number, _), (.received, _), (.found, _): []
         }
+    }
+
+    /// The data fields that came with the files which a command publishes.
+    private func fields(of command: Command, _ intake: Intake) -> [FormField] {
+        let session: SessionKey
+        switch command {
+        case .publishForm(let form):
+            guard let stored = form.stored.first else { return form.fields }
+            session = stored.session
+        case .publish(let key), .assemble(let key, _, _): session = key.session
+        case .describe, .issueNumber, .open, .store, .remove, .cancel, .adopt, .commitPart, .append, .publishContent,
+            .lookUp, .makeFolder:
+            return []
+        }
+        guard case .described(let progress?) = try? intake.perform(.describe(session)) else { return [] }
+        return progress.fields
     }
 }

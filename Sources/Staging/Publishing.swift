@@ -25,14 +25,15 @@ extension StagingFile {
         try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
     }
 
-    /// Moves the sealed file from its staging name to a path below the root, making the folders above it; false when
-    /// that path is taken and not to be replaced.
+    /// Moves the sealed file from its staging name to a path below the root, making the folders above it.
+    ///
+    /// An error says that the file has not got its name.
     public func publish(
         _ name: String,
         as path: RelativePath,
         replacing: Bool,
         in area: borrowing StagingArea
-    ) throws(StagingError) -> Bool {
+    ) throws(StagingError) -> Naming {
         guard let newName = path.name else { throw .blocked }
         let folder = try area.folder(path.parent)
         do {
@@ -41,33 +42,52 @@ extension StagingFile {
             } else {
                 try renameExclusively(name, in: area.folder, to: newName, in: folder.descriptor)
             }
-            return true
         } catch .fileExists where !replacing {
-            return false
+            return .taken
         } catch .isDirectory, .fileExists, .directoryNotEmpty {
             throw .blocked
         } catch {
             throw .system(operation: "publish file", errno: error)
         }
+        return Self.named(in: folder)
     }
 
-    /// Names the sealed anonymous file by a path below the root, making the folders above it; false when that path is
-    /// taken.
+    /// Names the sealed anonymous file by a path below the root, making the folders above it.
+    ///
+    /// An error says that the file has not got its name.
     public func publishAnonymous(
         as path: RelativePath,
         in area: borrowing StagingArea
-    ) throws(StagingError) -> Bool {
+    ) throws(StagingError) -> Naming {
         guard let name = path.name else { throw .blocked }
         let folder = try area.folder(path.parent)
         do {
             try linkAnonymous(file, in: folder.descriptor, as: name)
-            return true
         } catch .fileExists {
-            return false
+            return .taken
         } catch {
             throw .system(operation: "publish file", errno: error)
         }
+        return Self.named(in: folder)
     }
+
+    /// Syncs the folder in which a file has just got its name, through the descriptor that gave it: there may be no other.
+    private static func named(in folder: borrowing Folder) -> Naming {
+        do throws(Errno) {
+            try Staging.sync(folder.descriptor)
+            return .named(unsynced: nil)
+        } catch {
+            return .named(unsynced: .system(operation: "sync folder", errno: error))
+        }
+    }
+}
+
+/// What came of giving a file its name.
+public enum Naming: Hashable, Sendable {
+    /// Another file has the path, and is not to be replaced.
+    case taken
+    /// The file has its name. Where its folder could not be synced, that is why: a power cut may take the name until it is.
+    case named(unsynced: StagingError?)
 }
 
 /// 0666 less the process's umask, which can only be read by setting it, so once.

@@ -60,29 +60,76 @@ extension StagingArea {
     ///
     /// The number is found by doubling and then halving, so that the ten-thousandth `image.jpg` costs some twenty
     /// look-ups; where names were removed in between, a gap may be taken.
-    public func freePath(like path: RelativePath) throws(StagingError) -> RelativePath {
-        guard let name = path.name, let folder = try folderIfThere(path.parent) else { return path }
-        if try status(of: name, at: folder) == nil { return path }
+    ///
+    /// - Parameter suffix: what is put behind a file's name for another file that belongs to it, or `nil`: neither that
+    ///   file's path is taken then, nor is the path that of another file with the suffix, and there is room for it.
+    public func freePath(like path: RelativePath, besides suffix: String? = nil) throws(StagingError) -> RelativePath {
+        let room = suffix?.utf8.count ?? 0
+        guard let name = path.name.map({ ComponentName.fitted($0, sparing: room) }),
+            let folder = try folderIfThere(path.parent)
+        else { return path }
+        let candidate = { (number: Int) in
+            number == 0 ? name : ComponentName.numbered(name, number, sparing: room)
+        }
         var taken = 0
-        var free = 1
-        while try status(of: ComponentName.numbered(name, free), at: folder) != nil {
+        var free = 0
+        while try isTaken(candidate(free), besides: suffix, at: folder) {
             taken = free
-            free *= 2
+            free = max(1, free * 2)
             guard free <= Self.namesMax else { throw .namesExhausted(max: Self.namesMax) }
         }
         while free - taken > 1 {
             let middle = (taken + free) / 2
-            if try status(of: ComponentName.numbered(name, middle), at: folder) != nil {
-                taken = middle
-            } else {
-                free = middle
-            }
+            if try isTaken(candidate(middle), besides: suffix, at: folder) { taken = middle } else { free = middle }
         }
-        guard let component = RelativePath(component: ComponentName.numbered(name, free)),
-            let path = path.parent.appending(component)
+        if free == 0, name.utf8.count == path.name?.utf8.count { return path }
+        guard let component = RelativePath(component: candidate(free)), let path = path.parent.appending(component)
         else { throw .blocked }
         return path
     }
+
+    private func isTaken(
+        _ name: String,
+        besides suffix: String?,
+        at folder: borrowing Folder
+    ) throws(StagingError) -> Bool {
+        if try status(of: name, at: folder) != nil { return true }
+        guard let suffix else { return false }
+        if try status(of: name + suffix, at: folder) != nil { return true }
+        guard let stem = ComponentName.stem(of: name, before: suffix) else { return false }
+        return try status(of: stem, at: folder) != nil
+    }
+
+    /// The first bytes of a published file; `nil` when no regular file is at this path.
+    public func content(ofPublished path: RelativePath, bytesMax: Int) throws(StagingError) -> [UInt8]? {
+        guard let name = path.name, let folder = try folderIfThere(path.parent),
+            let status = try status(of: name, at: folder), status.st_mode & S_IFMT == S_IFREG
+        else { return nil }
+        return try Errno.wrap("read published file") { () throws(Errno) in
+            let file = Folder(descriptor: try openFile(name, in: folder.descriptor))
+            var bytes = [UInt8](repeating: 0, count: max(0, min(bytesMax, Int(status.st_size))))
+            var done = 0
+            while done < bytes.count {
+                let rest = bytes.count - done
+                var block = [UInt8](repeating: 0, count: rest)
+                let count = try read(into: &block, count: rest, from: file.descriptor, at: Int64(done))
+                if count == 0 { break }
+                bytes.replaceSubrange(done..<done + count, with: block[..<count])
+                done += count
+            }
+            return Array(bytes[..<done])
+        }
+    }
+
+    /// Waits until no other request gives names below this root for which it holds this lock, and keeps others waiting
+    /// until `unlockNames`, or until the area is closed.
+    public func lockNames() throws(StagingError) {
+        let folder = folder
+        try Errno.wrap("lock names") { () throws(Errno) in try lockWhole(folder) }
+    }
+
+    /// Ends `lockNames`.
+    public func unlockNames() { unlockWhole(folder) }
 
     private func status(of name: String, at folder: borrowing Folder) throws(StagingError) -> stat? {
         do { return try Staging.status(of: name, in: folder.descriptor) } catch .noSuchFileOrDirectory {

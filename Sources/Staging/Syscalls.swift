@@ -189,3 +189,13 @@ func tryLock(_ file: CInt, _ kind: LockKind, _ range: ByteRange) throws(Errno) -
         return false
     }
 }
+
+/// flock(2) LOCK_EX: waits for the lock of an open file or folder.
+func lockWhole(_ file: CInt) throws(Errno) {
+    try call { flock(file, LOCK_EX) }
+}
+
+/// flock(2) LOCK_UN. Should it stay locked, closing releases it.
+func unlockWhole(_ file: CInt) {
+    flock(file, LOCK_UN)
+}

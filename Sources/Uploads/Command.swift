@@ -23,8 +23,8 @@ public enum Command: Hashable, Sendable {
     case commitPart(HeldFile, FileKey, number: Int, expected: MD5Digest?)
     /// Commit held bytes at an offset, which must be the committed one; at 0 the file starts anew.
     case append(HeldFile, FileKey, offset: Int64)
-    /// Publish a held file; the fields are those that came with it.
-    case publishHeld(HeldFile, FileSpec, fields: [FormField])
+    /// Publish the files of a form: all, or none where one of them is refused.
+    case publishForm(FormFiles)
 
     // MARK: Finished files
 
@@ -71,6 +71,37 @@ public struct NewUpload: Hashable, Sendable {
     }
 }
 
+/// The files of a form, which are published together.
+public struct FormFiles: Hashable, Sendable {
+    /// Files of the session; one that is not whole any more is left out.
+    public let stored: [FileKey]
+    /// Files that the request holds.
+    public let held: [HeldUpload]
+    /// The data fields that came with them.
+    public let fields: [FormField]
+
+    /// Files that are published in this order, those of the session first.
+    public init(stored: [FileKey], held: [HeldUpload], fields: [FormField]) {
+        self.stored = stored
+        self.held = held
+        self.fields = fields
+    }
+}
+
+/// A held file that is to be published as it is.
+public struct HeldUpload: Hashable, Sendable {
+    /// Its bytes.
+    public let file: HeldFile
+    /// What its client says of it.
+    public let spec: FileSpec
+
+    /// A held file with its declaration.
+    public init(_ file: HeldFile, _ spec: FileSpec) {
+        self.file = file
+        self.spec = spec
+    }
+}
+
 /// What a command came to.
 public enum Outcome: Hashable, Sendable {
     /// There is nothing to tell.
@@ -81,6 +112,8 @@ public enum Outcome: Hashable, Sendable {
     case number(Int64)
     /// The file has its final name.
     case published(PublishedFile)
+    /// The files of a form have their names, all of them or those before the first that could not be given one.
+    case publishedForm([PublishedFile], failure: UploadError?)
     /// The bytes have their place.
     case received(Receipt)
     /// What stands at the path.

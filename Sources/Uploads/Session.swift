@@ -108,6 +108,8 @@ public struct FileProgress: Hashable, Sendable {
     public let parts: [Part]
     /// How its bytes come.
     public let kind: NewUpload.Kind
+    /// Whether it is open only because it is not known yet that it has its final name.
+    public let isBeingPublished: Bool
 
     /// The progress of a file.
     public init(
@@ -115,13 +117,27 @@ public struct FileProgress: Hashable, Sendable {
         prefix: Int64,
         state: FileState = .open,
         parts: [Part] = [],
-        kind: NewUpload.Kind = .ranges
+        kind: NewUpload.Kind = .ranges,
+        isBeingPublished: Bool = false
     ) {
+        self.isBeingPublished = isBeingPublished
         self.spec = spec
         self.prefix = prefix
         self.state = state
         self.parts = parts
         self.kind = kind
+    }
+
+    /// The same file, published.
+    public func published(as file: PublishedFile) -> FileProgress {
+        let total = file.spec.total
+        return FileProgress(
+            spec: file.spec,
+            prefix: total,
+            state: .published(path: file.path),
+            parts: parts,
+            kind: kind
+        )
     }
 
     /// True once the file has its final name.

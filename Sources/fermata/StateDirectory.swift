@@ -6,9 +6,8 @@ import Metrics
 
 /// The directory that all commands on one service share.
 struct StateDirectory: ParsableArguments {
-    /// How long a file that is published by a command, or at the start of `serve`, answers its client, in seconds; its
-    /// mount is not known then, so it is as long as any dialect needs.
-    static let tombstoneSeconds: Int64 = 24 * 3600
+    /// How long a file that is published by a command, or at the start of `serve`, answers its client, in seconds.
+    static let tombstoneSeconds = Engine.tombstoneSeconds
 
     @Option(help: ArgumentHelp("Directory for the ledger, and for finished files in STATE/files.", valueName: "dir"))
     var state: String
@@ -18,13 +17,18 @@ struct StateDirectory: ParsableArguments {
     /// - Parameters:
     ///   - meters: counts the times of what the engine does.
     ///   - programs: those that may be run.
-    func openEngine(meters: Meters = Meters(), programs: Set<String> = []) throws -> Engine {
+    ///   - notice: is told of what failed after a file had got its name.
+    func openEngine(
+        meters: Meters = Meters(),
+        programs: Set<String> = [],
+        notice: @escaping @Sendable (Postponement) -> Void = { _ in }
+    ) throws -> Engine {
         let mask = umask(0o077)
         defer { umask(mask) }
         do {
             let path = URL(fileURLWithPath: state).resolvingSymlinksInPath().path
             let ledger = try SQLiteLedger(stateDirectory: path, meters: meters)
-            return Engine(ledger: ledger, meters: meters, programs: programs, now: { Int64(time(nil)) })
+            return Engine(ledger: ledger, meters: meters, programs: programs, notice: notice, now: { Int64(time(nil)) })
         } catch {
             throw ValidationError("--state \(state): the ledger can not be opened: \(error)")
         }

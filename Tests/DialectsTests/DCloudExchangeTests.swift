@@ -108,7 +108,8 @@ import Uploads
             exchange.fieldEnded(field, raw: [0x31])
             let results = [Result<Outcome, UploadError>](repeating: .success(.done), count: 3)
             let commands = drive(exchange.bodyEnded(ending), results).commands
-            #expect(commands == [.store([field], key), .publish(FileKey(key, field: "f")), .describe(key)])
+            let form = FormFiles(stored: [FileKey(key, field: "f")], held: [], fields: [field])
+            #expect(commands == [.store([field], key), .describe(key), .publishForm(form)])
         }
     }
 

@@ -135,8 +135,10 @@ import Uploads
         _ = exchange.partBegins(header, sizeHint: nil)
         exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 6, digest: nil)))
         let whole = Outcome.received(.committed(FileProgress(spec: Self.spec, prefix: 10), isWhole: true))
+        let session = SessionProgress(files: [FileProgress(spec: Self.spec, prefix: 10)], fields: [])
         for outcome in [.success(.done), .failure(.superseded)] as [Result<Outcome, UploadError>] {
-            let answer = drive(exchange.bodyEnded(.whole), [.success(whole), outcome]).answer
+            let results: [Result<Outcome, UploadError>] = [.success(whole), .success(.described(session)), outcome]
+            let answer = drive(exchange.bodyEnded(.whole), results).answer
             #expect(answer?.status == .badRequest)
             #expect(answer?.code == "Invalid offset")
         }

@@ -132,4 +132,41 @@ struct HandOffTests {
         #expect(try conversation.finish().body == answer.body, "a repeat gets the same answer")
         #expect(try HTTPConnection(site.port).request("GET", "/done").status == 404)
     }
+
+    @Test("a page of another origin reads the site's answer, however long the client's fields are")
+    func crossOrigin() throws {
+        let parameters = ["FERMATA_ON_COMPLETE": "/uploaded", "FERMATA_CORS": "https://a.example"]
+        let site = try Site(
+            mounts: ["/m": parameters],
+            servers: { directory in
+                // The shipped location, with an answer in the place of PHP's.
+                let example = directory.appending(path: "fermata/examples/on-complete.conf")
+                let text = try String(contentsOf: example, encoding: .utf8)
+                let start = try #require(text.range(of: "location = /uploaded"))
+                let location = text[start.lowerBound...]
+                    .replacingOccurrences(of: "include       fastcgi_params;", with: "")
+                    .replacingOccurrences(of: "fastcgi_param SCRIPT_FILENAME /srv/site/uploaded.php;", with: "")
+                    .replacingOccurrences(
+                        of: "fastcgi_pass  unix:/run/php/php-fpm.sock;",
+                        with: "default_type text/plain; return 200 \"files=$arg_files out=$arg_left_out\";"
+                    )
+                let file = directory.appending(path: "fermata/locations/test.conf")
+                try (try String(contentsOf: file, encoding: .utf8) + location)
+                    .write(to: file, atomically: true, encoding: .utf8)
+                return ""
+            }
+        )
+        let client = DCloudClient(site: site, path: "/m")
+        let note = String(repeating: "\u{6CE8}", count: 417)
+        let body = client.body([.file([1], fileName: "a"), .field("note", note), .file([2], fileName: "b")])
+        for (origin, allowed) in [("https://a.example", "https://a.example"), ("https://b.example", nil)] {
+            let answer = try HTTPConnection(site.port)
+                .request("POST", "/m", client.contentType, body, ["Origin: \(origin)"])
+            #expect(answer.status == 200)
+            #expect(answer.body == "files=2 out=field.note")
+            #expect(answer.fields["access-control-allow-origin"] == allowed)
+            #expect(answer.fields["access-control-allow-credentials"] == allowed.map { _ in "true" })
+            #expect(answer.fields["vary"] == "Origin")
+        }
+    }
 }

@@ -384,7 +384,7 @@ final class Bench: Sendable {
                 target: .test("plain"),
                 total: Int64(size)
             )
-            _ = try intake.perform(.publishHeld(file, spec, fields: []))
+            _ = try intake.perform(.publishForm(FormFiles(stored: [], held: [HeldUpload(file, spec)], fields: [])))
         }
         return held.count
     }

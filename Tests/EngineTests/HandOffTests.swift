@@ -45,7 +45,10 @@ import Uploads
         try intake.begin(.whole(bytesMax: 100, isHashed: false))
         try intake.write("0123456789")
         guard case .held(let held, _, _) = try intake.end(isCutOff: false) else { throw CancellationError() }
-        return try intake.perform(.publishHeld(held, bench.spec, fields: [FormField(name: "note", value: "a \"b\"")]))
+        let fields = [FormField(name: "note", value: "a \"b\"")]
+        return try intake.perform(
+            .publishForm(FormFiles(stored: [], held: [HeldUpload(held, bench.spec)], fields: fields))
+        )
     }
 
     private func lines(_ name: String) -> [String] {
@@ -148,6 +151,12 @@ import Uploads
         #expect(try object(bench.content("a.json"))["size"] as? Int == 10)
     }
 
+    private func announce(_ staging: String, _ path: String, inode: UInt64) throws {
+        let event = NewEvent(key: staging, task: .tell(program: "/bin/true"), document: "{}", now: bench.engine.now())
+        let file = NamedFile(root: bench.root, path: path, inode: inode)
+        try bench.ledger.announce([event], of: AnnouncedFile(staging: staging, file: file))
+    }
+
     @Test(
         "a plain file that got its name before a crash is told of, one that did not is forgotten",
         arguments: [true, false]
@@ -156,17 +165,22 @@ import Uploads
         _ = try plainUpload(HandOff())
         let status = try FileManager.default.attributesOfItem(atPath: bench.root + "/a")
         let inode = try #require(status[.systemFileNumber] as? UInt64)
-        try bench.ledger.announce(
-            NewEvent(key: "k", program: "/bin/true", document: "{}", now: bench.engine.now()),
-            of: AnnouncedFile(key: "k", root: bench.root, path: "a", inode: isPublished ? inode : inode + 1)
-        )
+        if !isPublished { try Data().write(to: URL(fileURLWithPath: bench.root + "/.fermata/k")) }
+        try announce("k", "a", inode: inode)
         #expect(try bench.engine.deliverNext() == nil)
         _ = try bench.recover()
         #expect(try bench.engine.events().count == (isPublished ? 1 : 0))
         #expect(try (bench.engine.deliverNext() != nil) == isPublished)
     }
 
-    @Test("a plain file whose process still lives is that one's to tell of")
+    @Test("a plain file that was fetched before its process could tell of it is told of")
+    func fetched() throws {
+        try announce("k", "gone", inode: 1)
+        _ = try bench.engine.sweep()
+        #expect(try bench.engine.deliverNext() != nil)
+    }
+
+    @Test("a plain file whose process still lives is that one's to tell of, under the name that it gets in the end")
     func announcedByAnother() throws {
         _ = try plainUpload(HandOff())
         let area = try StagingArea.open(root: bench.root)
@@ -174,14 +188,18 @@ import Uploads
             var file = try StagingFile.anonymous(in: area)
             try file.link(as: "k", in: area)
             try file.markInUse()
-            try bench.ledger.announce(
-                NewEvent(key: "k", program: "/bin/true", document: "{}", now: bench.engine.now()),
-                of: AnnouncedFile(key: "k", root: bench.root, path: "b", inode: try file.inode())
-            )
+            try announce("k", "b", inode: try file.inode())
             _ = try bench.recover()
             let event = try #require(try bench.engine.events().first)
             #expect(event.state == .waiting)
             #expect(try !bench.engine.replay(event.id))
+            // Another path was taken for it meanwhile: what is known of the first decides nothing any more.
+            let stale = try #require(try bench.ledger.announcedFiles().first)
+            let now = bench.engine.now()
+            try bench.ledger.settleAnnounced(stale, isPublished: false, without: [], now: now)
+            try announce("k", "c", inode: try file.inode())
+            try bench.ledger.settleAnnounced(stale, isPublished: false, without: [], now: now)
+            #expect(try bench.engine.events().count == 1)
         }
         _ = try bench.recover()
         #expect(try bench.engine.events().isEmpty)

@@ -65,7 +65,7 @@ final class TemporaryRoot {
         }
         try file.lockExclusively()
         try file.seal()
-        #expect(try file.publish("s", as: path("final"), replacing: false, in: area))
+        #expect(try file.publish("s", as: path("final"), replacing: false, in: area) == .named(unsynced: nil))
         _ = consume file
         #expect(throws: StagingError.sealed) { try second.write(Array("X".utf8).span, at: 0) }
         #expect(try root.contents("final") == "abcdef")
@@ -91,12 +91,12 @@ final class TemporaryRoot {
         let area = try StagingArea.open(root: root.path)
         try root.write("taken")
         var file = try StagingFile.anonymous(in: area)
-        #expect(try !file.publishAnonymous(as: path("taken"), in: area))
+        #expect(try file.publishAnonymous(as: path("taken"), in: area) == .taken)
         try file.link(as: "s", in: area)
-        #expect(try !file.publish("s", as: path("taken"), replacing: false, in: area))
-        #expect(try file.publish("s", as: path("free"), replacing: false, in: area))
+        #expect(try file.publish("s", as: path("taken"), replacing: false, in: area) == .taken)
+        #expect(try file.publish("s", as: path("free"), replacing: false, in: area) == .named(unsynced: nil))
         try root.write(".fermata/t")
-        #expect(try file.publish("t", as: path("taken"), replacing: true, in: area))
+        #expect(try file.publish("t", as: path("taken"), replacing: true, in: area) == .named(unsynced: nil))
         #expect(try area.inode(ofPublished: path("taken")) != nil)
     }
 
@@ -209,7 +209,7 @@ final class TemporaryRoot {
         }
         try file.lockExclusively()
         try file.seal()
-        #expect(try file.publish("s", as: path("final"), replacing: false, in: area))
+        #expect(try file.publish("s", as: path("final"), replacing: false, in: area) == .named(unsynced: nil))
         _ = consume file
         #expect(throws: StagingError.sealed) { try late.takeOverEnd(total: 4) }
         #expect(try root.contents("final") == "0123")
@@ -263,7 +263,7 @@ final class TemporaryRoot {
             }
             // The link itself can be replaced, as any file.
             #expect(try area.entry(at: path(name)) == .file)
-            #expect(try file.publish("s" + name, as: path(name), replacing: true, in: area))
+            #expect(try file.publish("s" + name, as: path(name), replacing: true, in: area) == .named(unsynced: nil))
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: root.path + "/real").isEmpty)
     }
@@ -293,7 +293,7 @@ final class TemporaryRoot {
             let file = try StagingFile.anonymous(in: area)
             try file.seal()
             do {
-                if try file.publishAnonymous(as: path("sub/a/\(index)"), in: area) { published += 1 }
+                if try file.publishAnonymous(as: path("sub/a/\(index)"), in: area) != .taken { published += 1 }
             } catch { refused += 1 }
         }
         isDone.store(true, ordering: .relaxed)
@@ -308,7 +308,10 @@ final class TemporaryRoot {
         var file = try StagingFile.anonymous(in: area)
         try file.link(as: "s", in: area)
         #expect(throws: StagingError.blocked) { try file.publish("s", as: path("a"), replacing: true, in: area) }
-        #expect(try file.publish("s", as: path("new/b/c"), replacing: true, in: area), "folders are made")
+        #expect(
+            try file.publish("s", as: path("new/b/c"), replacing: true, in: area) == .named(unsynced: nil),
+            "folders are made"
+        )
     }
 
     @Test(

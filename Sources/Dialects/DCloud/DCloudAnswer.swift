@@ -17,13 +17,16 @@ extension DCloudExchange {
             switch outcome {
             case .success(.described(let progress)): described = progress
             case .success(.published(let file)): published.append(file)
+            case .success(.publishedForm(let files, let error)):
+                published += files
+                failure = failure ?? error.map { DCloudError($0) }
             case .success(.received(.committed(let progress, _))): touched.append(progress)
             case .success(.received(.held)), .success(.done), .success(.number), .success(.found): break
             case .failure(let error): failure = failure ?? DCloudError(error)
             }
         }
         let list = fileList(touched, described, published)
-        if let failure { return errorAnswer(failure, list) }
+        if let failure { return errorAnswer(failure, list, published) }
         var members: [(String, JSON)] = [
             ("result", .string("OK")), ("code", .integer(0)), ("message", .string("Success")),
         ]
@@ -36,11 +39,13 @@ extension DCloudExchange {
         return Answer(.ok, .object(members), type: mount.answerType, code: "0")
     }
 
-    private func errorAnswer(_ failure: DCloudError, _ list: JSON?) -> Answer {
+    /// - Parameter published: files that are stored for all that.
+    private func errorAnswer(_ failure: DCloudError, _ list: JSON?, _ published: [PublishedFile] = []) -> Answer {
         var members: [(String, JSON)] = [
             ("result", .string("ERROR")), ("code", .integer(failure.code)), ("message", .string(failure.message)),
         ]
         if let list { members.append(("file", list)) }
+        if !published.isEmpty { members.append(("files", .object(filesMember(published)))) }
         return Answer(
             failure.status,
             .object(members),
@@ -59,7 +64,9 @@ extension DCloudExchange {
         switch outcomes.first {
         case .success(.described(let described)): progress = described
         case .failure(let error): return errorAnswer(DCloudError(error).asQueryFailure, nil)
-        case .success(.done), .success(.published), .success(.received), .success(.number), .success(.found), nil: break
+        case .success(.done), .success(.published), .success(.publishedForm), .success(.received), .success(.number),
+            .success(.found), nil:
+            break
         }
         let members: [(String, JSON)] = [
             ("protocol", .string("uploader")),
@@ -93,15 +100,13 @@ extension DCloudExchange {
         }
         return .array(
             last.map { progress in
-                if let known = described?.files.first(where: { $0.spec.field == progress.spec.field }) {
-                    return Self.json(known)
+                if let file = published.first(where: { $0.spec.field == progress.spec.field }) {
+                    return Self.json(
+                        FileProgress(spec: file.spec, prefix: file.spec.total, state: .published(path: file.path))
+                    )
                 }
-                guard let file = published.first(where: { $0.spec.field == progress.spec.field }) else {
-                    return Self.json(progress)
-                }
-                return Self.json(
-                    FileProgress(spec: progress.spec, prefix: progress.prefix, state: .published(path: file.path))
-                )
+                let known = described?.files.first { $0.spec.field == progress.spec.field }
+                return Self.json(known ?? progress)
             }
         )
     }

@@ -23,6 +23,9 @@ struct DCloudExchange: Exchange {
     private var files: [StoredPart] = []
     private(set) var failure: DCloudError?
     private(set) var plan = Plan.refuse
+    /// The files to publish, all or none; `nil` when there are none.
+    private var form: FormFiles?
+    private var isCutOff = false
 
     /// What the request turned out to be.
     enum Plan {
@@ -174,13 +177,32 @@ struct DCloudExchange: Exchange {
     mutating func bodyEnded(_ ending: BodyEnding) -> Step {
         let commands = commands(after: ending)
         let exchange = self
-        return .perform(commands) { exchange.answer($0) }
+        return .perform(commands) { results in
+            guard !results.contains(where: \.isFailure), let form = exchange.form else {
+                return exchange.end(results, isWhole: false)
+            }
+            return .perform(.publishForm(form)) { result in
+                exchange.end(results + [result], isWhole: !result.isFailure)
+            }
+        }
+    }
+
+    /// Answers. After an error it helps to know what the session has now, to start anew.
+    private func end(_ results: [Result<Outcome, UploadError>], isWhole: Bool) -> Step {
+        let isRefused = !isWhole && (failure != nil || form != nil)
+        guard let session, isRefused, triedSegments || form?.stored.isEmpty == false else {
+            return .answer(answer(results))
+        }
+        return .perform(.describe(session)) { .answer(answer(results + [$0])) }
     }
 
     private mutating func commands(after ending: BodyEnding) -> [Command] {
         switch ending {
         case .whole: break
-        case .cutOff: failure = failure ?? .partial("the body was cut off")
+        case .cutOff:
+            // Nobody hears of it, and what is whole is whole.
+            isCutOff = failure == nil
+            failure = failure ?? .partial("the body was cut off")
         case .malformed(.noDelimiter): failure = failure ?? .noFile("the body has no parts")
         case .malformed(let error): failure = failure ?? DCloudError(error)
         case .tooLarge(let bytesMax): failure = failure ?? .tooLarge("at most \(bytesMax) bytes")
@@ -228,9 +250,10 @@ struct DCloudExchange: Exchange {
         SessionKey(on: mount, id: boundary.text)
     }
 
+    /// What is to be done before files are published, and which these are.
     private mutating func uploadCommands() -> [Command] {
         var commands: [Command] = []
-        var plain: [Command] = []
+        var plain: [HeldUpload] = []
         var wholeFields: [String] = []
         var hasSegments = false
         for file in files {
@@ -242,20 +265,27 @@ struct DCloudExchange: Exchange {
             }
         }
         for file in files {
-            guard case .plain(let held, let spec) = file else { continue }
-            if let session, failure == nil, let total = totalOfSegments(like: spec), spec.total <= total {
+            guard case .plain(let held, let spec) = file, failure == nil else { continue }
+            if let session, let total = totalOfSegments(like: spec), spec.total <= total {
                 commands.append(.adopt(held, session, spec.with(total: total)))
                 if !wholeFields.contains(spec.field) { wholeFields.append(spec.field) }
-            } else if failure == nil {
-                plain.append(.publishHeld(held, spec, fields: requestFields))
+            } else {
+                plain.append(HeldUpload(held, spec))
             }
         }
         let continuesSession = hasSegments || files.isEmpty
         if let session, continuesSession, !requestFields.isEmpty { commands.append(.store(requestFields, session)) }
-        if let session { commands += wholeFields.map { .publish(FileKey(session, field: $0)) } }
-        commands += plain
-        // The answer needs the session's fields when a file is published, and after an error helps to start anew.
-        if let session, !wholeFields.isEmpty || triedSegments && failure != nil { commands.append(.describe(session)) }
+        // All or none: where one file of a form was refused, the others wait for their client to send it again.
+        guard failure == nil || isCutOff else { return commands }
+        var stored: [FileKey] = []
+        if let session, !wholeFields.isEmpty {
+            stored = wholeFields.map { FileKey(session, field: $0) }
+            // The answer needs the session's fields, and nothing may fail between the names of the files and the answer.
+            commands.append(.describe(session))
+        }
+        if !stored.isEmpty || !plain.isEmpty {
+            form = FormFiles(stored: stored, held: plain, fields: requestFields)
+        }
         return commands
     }
 

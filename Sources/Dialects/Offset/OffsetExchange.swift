@@ -221,7 +221,15 @@ struct OffsetExchange: Exchange {
     }
 
     private func publish(_ key: FileKey) -> Step {
-        publish(key) { describe(key, offset: $0.spec.total, "File uploaded successfully") }
+        // What the answer needs is asked for first: nothing may fail between the file's name and the answer.
+        .describe(key.session, orFail: refusal) { session in
+            guard let session else { return refuse(.unknownUpload) }
+            return publish(key) { file in
+                let total = file.spec.total
+                let data = Self.data(key, session, offset: total, size: total, withName: true)
+                return answer("File uploaded successfully", data)
+            }
+        }
     }
 
     /// Publishes a file that was whole a moment ago.

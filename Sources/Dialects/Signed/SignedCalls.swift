@@ -218,8 +218,9 @@ extension SignedExchange {
                 FormField(name: Stored.status, value: "QUEUED"),
                 FormField(name: Stored.confirmation, value: confirmation),
             ]
-            return .perform(content, orFail: refusal) { _ in
-                .perform(.store(fields, key), orFail: refusal) { _ in
+            // The file comes last: nothing may fail between its name and the answer.
+            return .perform(.store(fields, key), orFail: refusal) { _ in
+                .perform(content, orFail: refusal) { _ in
                     answer([
                         ("task_id", .string(taskID)), ("status", .string("QUEUED")),
                         ("message", .string("Task confirmed")),

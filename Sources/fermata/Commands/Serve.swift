@@ -100,7 +100,7 @@ struct Serve: ParsableCommand {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
         let meters = try openMeters()
-        let engine = try stateDirectory.openEngine(meters: meters, programs: Set(allowProgram))
+        let engine = try stateDirectory.openEngine(meters: meters, programs: Set(allowProgram)) { Self.log($0, logger) }
         let report = try engine.recover(
             boot: try Self.bootIdentifier(),
             tombstoneSeconds: StateDirectory.tombstoneSeconds
@@ -207,6 +207,18 @@ struct Serve: ParsableCommand {
         } catch {
             logger.error("sweep failed", metadata: ["reason": "\(error)"])
         }
+    }
+
+    /// Logs what failed after a file had got its name: its client has heard of a success.
+    private static func log(_ postponement: Postponement, _ logger: Logger) {
+        logger.error(
+            "the file is stored, but not all that follows could be done",
+            metadata: [
+                "file": "\(postponement.path)", "operation": "\(postponement.operation)",
+                "reason": "\(postponement.reason)",
+                "then": postponement.fate == .later ? "it is tried again" : "given up",
+            ]
+        )
     }
 
     /// What Linux calls this run of the machine (random(4)).

@@ -15,7 +15,7 @@ final class InProcessServer: UploadServer {
     private let dialect: Dialect
     private let parameters: [String: String]
     private let handler: Handler
-    private let engine: Engine
+    let engine: Engine
 
     var files: URL { directory.appending(path: "files") }
 
@@ -43,6 +43,13 @@ final class InProcessServer: UploadServer {
         var mount = Mount(name: "/m", principal: user, root: files.path)
         dialect.configure(&mount)
         mount.baseURL = "http://localhost/m"
+        let program = { self.parameters[$0]?.replacingOccurrences(of: "DIR", with: self.directory.path) }
+        mount.handOff = HandOff(
+            hook: program("FERMATA_HOOK"),
+            veto: program("FERMATA_VETO"),
+            hasManifest: parameters["FERMATA_MANIFEST"] == "on"
+        )
+        mount.completionPath = parameters["FERMATA_ON_COMPLETE"] ?? ""
         if let size = parameters["FERMATA_MAX_FILE"].flatMap({ Int64($0) }) { mount.fileBytesMax = size }
         mount.partBytesMax = min(mount.partBytesMax, mount.fileBytesMax)
         mount.allowsCancel = parameters["FERMATA_CANCEL"] == "on"
