@@ -11,7 +11,7 @@ public protocol PartConsumer: ~Copyable {
     mutating func partEnds()
 }
 
-/// A push parser of multipart/form-data (RFC 7578, RFC 2046 5.1.1, with the tolerances of dialects.md 0.4).
+/// A push parser of multipart/form-data (RFC 7578, RFC 2046 5.1.1, with the tolerances of docs/dialects/README.md 0.4).
 ///
 /// 1. The same calls follow, but for how bytes are cut up, however the body is cut into blocks.
 /// 2. No file byte is copied or kept, unless it has to be decoded. At the end of a block the parser knows by numbers alone

@@ -376,16 +376,13 @@ final class Bench: Sendable {
             guard case .held(let file, _, _) = try intake.end(isCutOff: false) else { throw CancellationError() }
             held.append(file)
         }
-        for (file, size) in zip(held, sizes) {
-            let spec = FileSpec(
-                field: "f",
-                fileName: "plain",
-                mediaType: "",
-                target: .test("plain"),
-                total: Int64(size)
+        let uploads = zip(held, sizes).map { file, size in
+            HeldUpload(
+                file,
+                FileSpec(field: "f", fileName: "plain", mediaType: "", target: .test("plain"), total: Int64(size))
             )
-            _ = try intake.perform(.publishForm(FormFiles(stored: [], held: [HeldUpload(file, spec)], fields: [])))
         }
+        _ = try intake.perform(.publishForm(FormFiles(stored: [], held: uploads, fields: [])))
         return held.count
     }
 

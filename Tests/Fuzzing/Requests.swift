@@ -29,11 +29,13 @@ final class Requests: Sendable {
         var now: Int64 { time.withLock { $0 } }
 
         func advance(by seconds: Int64) { time.withLock { $0 += seconds } }
+
+        func set(to now: Int64) { time.withLock { $0 = now } }
     }
 
     private let dialect: Dialect
     private let directory: URL
-    private let clock = Clock(Int64(time(nil)))
+    private let clock = Clock(0)
     private let ledger: SQLiteLedger
     private let engine: Engine
     private let handler: Handler
@@ -61,6 +63,8 @@ final class Requests: Sendable {
     /// Holds the conversation that the input is, and checks the rules.
     @Sendable
     func check(_ input: [UInt8]) throws {
+        // So long ago that it stays behind the time of the file system: what is younger than that does not expire.
+        clock.set(to: Int64(time(nil)) - 3 * Self.expirySeconds)
         for folder in [outside, files] {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         }

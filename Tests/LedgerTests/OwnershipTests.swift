@@ -37,7 +37,9 @@ import Uploads
         return try ledger.open(new(staging), NewUpload(FileKey(key, field: "f"), spec, fields: [], kind: layout)).file
     }
 
-    private func event(_ key: String = "e") -> NewEvent { NewEvent(key: key, program: "/p", document: "{}", now: 1) }
+    private func event(_ key: String = "e") -> NewEvent {
+        NewEvent(key: key, task: .tell(program: "/p"), document: "{}", now: 1)
+    }
 
     /// All that the ledger holds.
     private func content() throws -> [String] {
@@ -79,7 +81,7 @@ import Uploads
             do {
                 switch call {
                 case .finishPublishing:
-                    try ledger.finishPublishing(old, as: "a", tombstoneUntil: 9, event: event())
+                    try ledger.finishPublishing(old, as: "a", tombstoneUntil: 9, events: [event()])
                 case .beginPublishing: _ = try ledger.beginPublishing(old, as: "a", inode: 1, assembly: nil)
                 case .drop: try ledger.drop([try segment(0, 4)], of: old)
                 case .dropPart: #expect(try ledger.drop([try part(1, .staging(offset: 0))], of: old).isEmpty)
@@ -105,10 +107,10 @@ import Uploads
         let file = try ledger.reserve(new("s1")).file
         _ = try ledger.commit(try segment(0, 10), to: file, limits: limits)
         _ = try ledger.beginPublishing(file, as: "a", inode: 1, assembly: nil)
-        try ledger.finishPublishing(file, as: "a", tombstoneUntil: 99, event: event())
+        try ledger.finishPublishing(file, as: "a", tombstoneUntil: 99, events: [event()])
         let id = try #require(try ledger.events().first).id
         _ = try ledger.removeEvent(id)
-        try ledger.finishPublishing(file, as: "a", tombstoneUntil: 99, event: event())
+        try ledger.finishPublishing(file, as: "a", tombstoneUntil: 99, events: [event()])
         #expect(try ledger.events().isEmpty)
         #expect(try ledger.usage().map(\.bytes) == [10])
     }
@@ -201,7 +203,7 @@ import Uploads
         }
         try twice("beginPublishing") { try ledger.beginPublishing(file, as: "b", inode: 7, assembly: nil).leftovers }
         try twice("finishPublishing") {
-            try ledger.finishPublishing(file, as: "b", tombstoneUntil: 99, event: event())
+            try ledger.finishPublishing(file, as: "b", tombstoneUntil: 99, events: [event()])
             return []
         }
         try twice("setUsage") {
@@ -243,7 +245,7 @@ import Uploads
         let current = try #require(try ledger.upload(FileKey(key, field: "f"), now: 1)).file
         #expect(current.staging == "s9")
         try twice("finishPublishing") {
-            try ledger.finishPublishing(current, as: "a", tombstoneUntil: 99, event: event())
+            try ledger.finishPublishing(current, as: "a", tombstoneUntil: 99, events: [event()])
             return []
         }
     }
