@@ -120,7 +120,11 @@ let package = Package(
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
         .testTarget(name: "DoctorTests", dependencies: ["Doctor"], swiftSettings: strict),
-        .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
+        .testTarget(
+            name: "MetricsTests",
+            dependencies: ["Metrics", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
         .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
         .testTarget(
             name: "ResponderTests",

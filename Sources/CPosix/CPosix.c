@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -116,3 +117,48 @@ pid_t cposix_spawn(const char *path, int input, int output) {
 }
 
 int cposix_open_process(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+
+/* The mappings that are guarded: one for each file of counters that this process has ever opened. */
+enum { GUARDED_MAX = 64 };
+static struct {
+    _Atomic(uintptr_t) start;
+    _Atomic(uintptr_t) end;
+} guarded[GUARDED_MAX];
+static atomic_int guarded_count;
+static struct sigaction previous_action;
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+
+static void replace_page(int number, siginfo_t *info, void *context) {
+    (void)context;
+    int error = errno;
+    uintptr_t address = (uintptr_t)info->si_addr, size = (uintptr_t)getpagesize(), page = address / size * size;
+    for (int index = 0; index < GUARDED_MAX; index++) {
+        uintptr_t start = atomic_load(&guarded[index].start), end = atomic_load(&guarded[index].end);
+        if (start == 0 || address < start || address >= end) continue;
+        void *memory = mmap((void *)page, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        errno = error;
+        if (memory != MAP_FAILED) return;
+        break;
+    }
+    /* Not ours: what was there before gets it, as the instruction is tried again. */
+    sigaction(number, &previous_action, NULL);
+    errno = error;
+}
+
+static void install_guard(void) {
+    struct sigaction action = {.sa_sigaction = replace_page, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, &previous_action);
+}
+
+int cposix_guard_mapping(void *start, size_t count) {
+    int index = atomic_fetch_add(&guarded_count, 1);
+    if (index >= GUARDED_MAX) {
+        errno = ENOMEM;
+        return -1;
+    }
+    atomic_store(&guarded[index].end, (uintptr_t)start + count);
+    atomic_store(&guarded[index].start, (uintptr_t)start);
+    pthread_once(&guard_once, install_guard);
+    return 0;
+}

@@ -5,13 +5,16 @@ public import SystemPackage
 /// Counters of what a service does, which all of its processes share and which outlast them: a file in the state directory
 /// that each has in its memory. They only grow.
 ///
+/// 1. A file belongs to one layout, which its name and its first word say. Processes of another version count elsewhere.
+/// 2. Each protocol has a section of its own, found by its name, so processes that know other protocols share the file.
+/// 3. The file only grows, and all of it is allocated: no count fails for want of space.
+/// 4. What cannot be shared is counted all the same, by this process alone. So it is when somebody shrinks the file.
+///
 /// The memory is made or mapped with the value and lives as long as it; each word in it is changed atomically.
 @safe
 public final class Meters: Sendable {
-    /// The name of the file.
-    public static let fileName = "meters"
-    /// What the file begins with; another layout gets another word.
-    private static let magic: UInt64 = 0x3230_6574_656D_7266
+    /// The name of the file, after which there is the layout.
+    static let fileNamePrefix = "meters-"
     /// The bounds of the buckets of a histogram, in microseconds; one more bucket has the rest.
     static let bounds = [
         250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
@@ -22,7 +25,11 @@ public final class Meters: Sendable {
 
     /// The protocols that requests are told apart by.
     let protocols: [String]
+    /// Where the section of each protocol begins.
+    private let sections: [Int]
     nonisolated(unsafe) private let words: UnsafeMutablePointer<UInt64>
+    /// Why this process counts alone although it was to share; `nil` when it shares, or was never to.
+    public let sharingFailure: Errno?
 
     /// Something whose times are counted.
     public enum Operation: Int, CaseIterable, Sendable {
@@ -33,32 +40,32 @@ public final class Meters: Sendable {
     }
 
     /// Counters of this process alone.
-    public init(protocols: [String] = []) {
+    public convenience init(protocols: [String] = []) { self.init(alone: protocols, because: nil) }
+
+    private init(alone protocols: [String], because failure: Errno?) {
         self.protocols = protocols
+        sections = protocols.indices.map { Self.place(ofSection: $0) }
+        sharingFailure = failure
         let count = Self.wordCount(protocols.count)
         unsafe words = .allocate(capacity: count)
         unsafe words.initialize(repeating: 0, count: count)
     }
 
-    /// The counters of a state directory, made when they are not there or of another layout.
-    public init(protocols: [String], stateDirectory: String) throws(Errno) {
+    private init(_ protocols: [String], _ file: borrowing MetersFile) {
         self.protocols = protocols
-        let path = stateDirectory + "/" + Self.fileName
-        let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw Errno(rawValue: errno) }
-        defer {
-            // What is mapped keeps the open file, and its lock, beyond the descriptor.
-            flock(file, LOCK_UN)
-            close(file)
-        }
-        let size = Self.wordCount(protocols.count) * MemoryLayout<UInt64>.stride
-        guard flock(file, LOCK_EX) == 0, ftruncate(file, off_t(size)) == 0 else { throw Errno(rawValue: errno) }
-        let memory = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
-        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { throw Errno(rawValue: errno) }
-        unsafe words = memory.bindMemory(to: UInt64.self, capacity: size / MemoryLayout<UInt64>.stride)
-        if unsafe words[0] != Self.magic {
-            unsafe memset(memory, 0, size)
-            unsafe words[0] = Self.magic
+        sections = file.sections.map { Self.place(ofSection: $0) }
+        sharingFailure = nil
+        unsafe words = file.words
+    }
+
+    /// The counters of a state directory, made when they are not there; those of this process alone where they cannot be
+    /// had.
+    public static func shared(protocols: [String], stateDirectory: String) -> Meters {
+        do {
+            let file = try MetersFile(stateDirectory + "/" + fileName, protocols)
+            return Meters(protocols, file)
+        } catch {
+            return Meters(alone: protocols, because: error)
         }
     }
 
@@ -71,7 +78,7 @@ public final class Meters: Sendable {
     ///   - status: the status of its answer, 100-599.
     ///   - bytes: how many bytes of its body were read.
     public func countRequest(protocol number: Int, status: Int, bytes: Int64, microseconds: Int) {
-        let start = Self.place(ofProtocol: number)
+        let start = sections[number]
         if Self.statuses.contains(status) { add(1, at: start + status - Self.statuses.lowerBound) }
         add(UInt64(max(bytes, 0)), at: start + Self.statuses.count)
         count(microseconds, at: start + Self.statuses.count + 1)
@@ -102,7 +109,7 @@ public final class Meters: Sendable {
 
     /// How many requests of a protocol were answered with a status.
     func requests(protocol number: Int, status: Int) -> UInt64 {
-        unsafe cposix_load(words + Self.place(ofProtocol: number) + status - Self.statuses.lowerBound)
+        unsafe cposix_load(words + sections[number] + status - Self.statuses.lowerBound)
     }
 
     /// How many requests were answered with each status of 400 and above, by the name of their protocol.
@@ -117,12 +124,12 @@ public final class Meters: Sendable {
 
     /// How many bytes of bodies were read in a protocol.
     func bytes(protocol number: Int) -> UInt64 {
-        unsafe cposix_load(words + Self.place(ofProtocol: number) + Self.statuses.count)
+        unsafe cposix_load(words + sections[number] + Self.statuses.count)
     }
 
     /// How long the requests of a protocol took.
     func durations(protocol number: Int) -> Histogram {
-        histogram(at: Self.place(ofProtocol: number) + Self.statuses.count + 1)
+        histogram(at: sections[number] + Self.statuses.count + 1)
     }
 
     /// How long an operation took.
@@ -136,19 +143,40 @@ public final class Meters: Sendable {
         let sum: UInt64
     }
 
-    // MARK: The layout: a word for the layout itself, the operations, what is postponed and given up, the protocols
+    // MARK: The layout: a word for the layout itself, the number of sections, the operations, what is postponed and given
+    // up, the sections
+
+    /// Says all that the places of the words depend on.
+    private static let layoutText = "2 \(statuses) \(bounds) \(Operation.allCases) postponed givenUp"
+    /// What the file begins with.
+    static let layoutWord = hash(layoutText)
+    /// The name of the file.
+    static let fileName = fileNamePrefix + String(layoutWord, radix: 16)
+    /// Where the number of sections is.
+    static let sectionCountPlace = 1
 
     private static let histogramWords = bounds.count + 2
-    private static let protocolWords = statuses.count + 1 + histogramWords
+    /// A section: what its protocol's name comes to, the statuses, the bytes, the durations.
+    private static let sectionWords = 1 + statuses.count + 1 + histogramWords
 
-    private static func place(of operation: Operation) -> Int { 1 + operation.rawValue * histogramWords }
+    private static func place(of operation: Operation) -> Int { 2 + operation.rawValue * histogramWords }
 
-    private static let postponedPlace = 1 + Operation.allCases.count * histogramWords
+    private static let postponedPlace = 2 + Operation.allCases.count * histogramWords
     private static let givenUpPlace = postponedPlace + 1
 
-    private static func place(ofProtocol number: Int) -> Int { givenUpPlace + 1 + number * protocolWords }
+    /// Where the words of a section begin that count; the one before names it.
+    private static func place(ofSection number: Int) -> Int { namePlace(ofSection: number) + 1 }
 
-    private static func wordCount(_ protocols: Int) -> Int { place(ofProtocol: protocols) }
+    /// Where the word is that names a section.
+    static func namePlace(ofSection number: Int) -> Int { givenUpPlace + 1 + number * sectionWords }
+
+    /// How many words there are with so many sections.
+    static func wordCount(_ sections: Int) -> Int { namePlace(ofSection: sections) }
+
+    /// FNV-1a of a text, never 0.
+    static func hash(_ text: String) -> UInt64 {
+        max(text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }, 1)
+    }
 
     private func add(_ value: UInt64, at place: Int) { unsafe cposix_add(words + place, value) }
 

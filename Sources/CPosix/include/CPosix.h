@@ -37,6 +37,11 @@ pid_t cposix_spawn(const char *path, int input, int output);
 /* pidfd_open(2). */
 int cposix_open_process(pid_t process);
 
+/* Guards a mapping of a file against SIGBUS (mmap(2)): a page that the file does not have any more, or that the disk has no
+ * space for, is replaced by one of zeros of this process alone when it is touched. The mapping must never be removed. -1
+ * when there are too many. */
+int cposix_guard_mapping(void *start, size_t count);
+
 /* Words that several processes have in their memory: relaxed atomic operations, as the words say nothing of each other. */
 static inline void cposix_add(uint64_t *word, uint64_t value) { __atomic_fetch_add(word, value, __ATOMIC_RELAXED); }
 static inline uint64_t cposix_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }

@@ -99,7 +99,7 @@ struct Serve: ParsableCommand {
         } catch {
             throw ValidationError("--state \(state): the directory can not be made: \(error.localizedDescription)")
         }
-        let meters = try openMeters()
+        let meters = openMeters(logger)
         let engine = try stateDirectory.openEngine(meters: meters, programs: Set(allowProgram)) { Self.log($0, logger) }
         let report = try engine.recover(
             boot: try Self.bootIdentifier(),
@@ -166,12 +166,18 @@ struct Serve: ParsableCommand {
     }
 
     /// The counters of the service.
-    private func openMeters() throws -> Meters {
-        do {
-            return try Meters(protocols: Dialect.allCases.map(\.rawValue), stateDirectory: stateDirectory.state)
-        } catch {
-            throw ValidationError("--state \(stateDirectory.state): the counters can not be opened: \(error)")
+    private func openMeters(_ logger: Logger) -> Meters {
+        let meters = Meters.shared(
+            protocols: Dialect.allCases.map(\.rawValue),
+            stateDirectory: stateDirectory.state
+        )
+        if let failure = meters.sharingFailure {
+            logger.warning(
+                "counters are of this process alone: see that the state directory can be written and has space",
+                metadata: ["reason": "\(failure)"]
+            )
         }
+        return meters
     }
 
     /// The key that signs URLs.
