@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,9 +32,9 @@ int cposix_rename_exclusive(int from_directory, const char *from, int to_directo
     return renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE);
 }
 
-int cposix_lock(int file, short kind, int wait, int64_t offset, int64_t count) {
+int cposix_lock(int file, short kind, int64_t offset, int64_t count) {
     struct flock range = {.l_type = kind, .l_whence = SEEK_SET, .l_start = offset, .l_len = count};
-    return fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range);
+    return fcntl(file, F_OFD_SETLK, &range);
 }
 
 int cposix_open_beneath(int directory, const char *path, int flags) {
@@ -161,4 +163,16 @@ int cposix_guard_mapping(void *start, size_t count) {
     atomic_store(&guarded[index].start, (uintptr_t)start);
     pthread_once(&guard_once, install_guard);
     return 0;
+}
+
+int cposix_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC); }
+
+int cposix_await_hangup(int socket, int milliseconds) {
+    struct pollfd entry = {.fd = socket, .events = POLLRDHUP};
+    return poll(&entry, 1, milliseconds);
+}
+
+bool cposix_is_ignored(int number) {
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }

@@ -38,8 +38,10 @@ public struct Answer: Sendable {
         failure = other.failure
     }
 
-    /// After how many seconds a client may ask again when the service can not answer it: a disk takes a while to be mounted.
-    private static let retrySeconds = "30"
+    /// After how many seconds a client may ask again that is refused for the moment (RFC 9110 10.2.3).
+    private static let retrySeconds = "5"
+    /// The same when storage is not available: a disk takes a while to be mounted.
+    private static let storageRetrySeconds = "30"
 
     init(
         _ status: HTTPResponse.Status,
@@ -52,7 +54,9 @@ public struct Answer: Sendable {
         self.status = status
         var fields: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
         fields[.allow] = allow
-        if status == .serviceUnavailable { fields[.retryAfter] = Self.retrySeconds }
+        if status == .serviceUnavailable || status == .tooManyRequests {
+            fields[.retryAfter] = failure == nil ? Self.retrySeconds : Self.storageRetrySeconds
+        }
         self.fields = fields
         body = json.encoded(asHTML: type.hasPrefix("text/html"))
         self.code = code

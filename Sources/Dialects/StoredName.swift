@@ -4,8 +4,12 @@ import Uploads
 extension RelativePath {
     /// The name under which a client's file is stored: its own where that is safe, else a new one
     /// (docs/dialects/README.md 0.4).
-    init(fileName: String) {
-        let name = FileName.sanitized(fileName).map { ComponentName.fitted($0) }
+    ///
+    /// It begins with no dot unless the mount allows it; where it is cut its extension stays.
+    init(fileName: String, on mount: Mount) {
+        let name = FileName.sanitized(fileName)
+            .flatMap { mount.allowsDotFiles ? $0 : ComponentName.visible($0) }
+            .flatMap { ComponentName.fitted($0) }
         self = name.flatMap { RelativePath(component: $0) } ?? RelativePath(generated: FileName.generated())
     }
 

@@ -18,6 +18,9 @@ struct WordError: Error {
         WordError(status: .methodNotAllowed, word: "MethodNotAllowed", message: "use \(allow)", allow: allow)
     }
 
+    /// What a path of a client must keep to.
+    static let pathRule = "at most \(RelativePath.depthMax) folders deep, without names that begin with a dot"
+
     static let noSuchUpload = WordError(
         status: .notFound,
         word: "NoSuchUpload",
@@ -30,6 +33,10 @@ struct WordError: Error {
 
     static func accessDenied(_ message: String) -> WordError {
         WordError(status: .forbidden, word: "AccessDenied", message: message)
+    }
+
+    private static func busy(_ status: HTTPResponse.Status, _ message: String) -> WordError {
+        WordError(status: status, word: "SlowDown", message: message)
     }
 
     static func invalidPartOrder(_ message: String) -> WordError {
@@ -77,6 +84,9 @@ struct WordError: Error {
         case .refused(let message): self = .accessDenied(message)
         case .tooManyUploads(let max):
             self = .accessDenied("at most \(max) uploads at the same time; finish others first")
+        case .tooManyRequests(let max): self = .busy(.tooManyRequests, BusyMessage.requests(max: max))
+        case .uploadBusy: self = .busy(.serviceUnavailable, BusyMessage.upload)
+        case .overloaded: self = .busy(.serviceUnavailable, BusyMessage.overloaded)
         case .quotaExceeded(let maxBytes):
             self.init(
                 status: .insufficientStorage,

@@ -38,12 +38,17 @@ extension Engine {
             do { findings += try check(file, isRepairing) } catch .stagingUnavailable {
                 // One that has gone just now is told by the next check.
                 continue
+            } catch .uploadBusy {
+                // Its completion is under way; what it leaves is for the next check.
+                continue
             } catch {
                 findings.append(Finding("\(name(of: file)) can not be looked at: \(error)", remedy: nil))
             }
         }
         for file in try ledger.unpublishedWholeFiles(now: now()) where unavailable[file.root] == nil {
             do { findings += try finish(file, isRepairing, tombstoneSeconds) } catch .stagingUnavailable {
+                continue
+            } catch .uploadBusy {
                 continue
             } catch {
                 findings.append(Finding("\(name(of: file)) can not be looked at: \(error)", remedy: nil))

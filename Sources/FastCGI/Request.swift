@@ -1,4 +1,5 @@
 import CFastCGI
+import CPosix
 import Glibc
 public import HTTPTypes
 
@@ -24,6 +25,7 @@ public struct Request: ~Copyable {
     /// Where libfcgi has the parameters; `nil` when they exceed their limits.
     private let entries: [Parameter]?
     private let connection: UnsafeMutablePointer<FCGX_Request>
+    private let stopSign: StopSign
     /// The length of the body (RFC 3875 4.1.2).
     public private(set) var contentLength: ContentLength
     private var received: Int64 = 0
@@ -54,8 +56,9 @@ public struct Request: ~Copyable {
         }
     }
 
-    init(_ connection: UnsafeMutablePointer<FCGX_Request>) {
+    init(_ connection: UnsafeMutablePointer<FCGX_Request>, _ stopSign: StopSign) {
         unsafe self.connection = connection
+        self.stopSign = stopSign
         unsafe entries = Self.entries(connection.pointee.envp)
         contentLength = .unknown
         contentLength = ContentLength(text("CONTENT_LENGTH"))
@@ -219,10 +222,16 @@ public struct Request: ~Copyable {
 
     /// Hands the next bytes of the body to a function, where libfcgi has read them to; waits for some unless the body
     /// ends. They go no further than their record does, which web servers make up to 32 KiB or 64 KiB long.
-    public mutating func readBody(_ buffers: BodyBufferPool, _ consume: (Span<UInt8>) -> Void) -> Progress {
+    ///
+    /// - Parameter isInSmallSteps: whether only some KiB are read at a time, however many have come.
+    public mutating func readBody(
+        _ buffers: BodyBufferPool,
+        isInSmallSteps: Bool = false,
+        _ consume: (Span<UInt8>) -> Void
+    ) -> Progress {
         guard let stream = unsafe connection.pointee.in else { preconditionFailure("a request has a body") }
         if unsafe inRecordCount(stream) == 0 {
-            if unsafe isEmpty(stream) { unsafe awaitBytes(stream, buffers) }
+            if unsafe isEmpty(stream) { unsafe awaitBytes(stream, buffers, lends: !isInSmallSteps) }
             let byte = unsafe FCGX_GetChar(stream)
             guard byte != EOF else { return end() }
             unsafe FCGX_UnGetChar(byte, stream)
@@ -241,7 +250,11 @@ public struct Request: ~Copyable {
     ///
     /// A client that lets wait long has its buffer taken away, and, at the 1st, 2nd, 4th, 8th ... time, the stack that
     /// it does not use, as what a slow client begins with goes deeper than what follows.
-    private mutating func awaitBytes(_ stream: UnsafeMutablePointer<FCGX_Stream>, _ buffers: BodyBufferPool) {
+    private mutating func awaitBytes(
+        _ stream: UnsafeMutablePointer<FCGX_Stream>,
+        _ buffers: BodyBufferPool,
+        lends: Bool
+    ) {
         var queued = queued ?? queuedCount
         self.queued = nil
         let isMarked = slowWaits & (slowWaits - 1) == 0
@@ -257,13 +270,47 @@ public struct Request: ~Copyable {
         } else if queued == 0 {
             slowWaits += 1
         }
-        guard lent == nil, queued > Self.lendBytesMin else { return }
+        guard lends, lent == nil, queued > Self.lendBytesMin else { return }
         let buffer = buffers.lend()
         let own = unsafe fermata_memory(stream)
         if unsafe fermata_read_to(stream, buffer.memory) {
             unsafe ownMemory = own
             lent = consume buffer
         }
+    }
+
+    /// Whether bytes of the body, or its end, are there or come within some milliseconds.
+    public func hasMore(withinMilliseconds milliseconds: Int) -> Bool {
+        guard !isBodyRead, let stream = unsafe connection.pointee.in else { return false }
+        if unsafe inRecordCount(stream) > 0 || !isEmpty(stream) { return true }
+        var entry = unsafe pollfd(fd: connection.pointee.ipcFd, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, CInt(clamping: milliseconds)) > 0
+    }
+
+    // MARK: Rests
+
+    /// How a rest ended.
+    public enum RestEnding: Hashable, Sendable {
+        /// After its time; so many bytes of the body have come, read or not.
+        case over(arrivedCount: Int64)
+        /// Early: the web server has hung up, or the process is about to end. More rests are of no use.
+        case early
+    }
+
+    /// How often a rest looks whether the process is about to end, in milliseconds.
+    private static let restLookMilliseconds: Int64 = 200
+
+    /// Leaves the body alone for a while, so that its client has to wait.
+    public func rest(_ duration: Duration) -> RestEnding {
+        var milliseconds = Int64(duration / .milliseconds(1))
+        while milliseconds > 0 {
+            if stopSign.isSet { return .early }
+            let step = min(milliseconds, Self.restLookMilliseconds)
+            if unsafe cposix_await_hangup(connection.pointee.ipcFd, CInt(step)) > 0 { return .early }
+            milliseconds -= step
+        }
+        guard let stream = unsafe connection.pointee.in else { return .early }
+        return unsafe .over(arrivedCount: received + Int64(inRecordCount(stream)) + Int64(queuedCount))
     }
 
     /// The end of the body or of the connection; only the stream's error tells which.

@@ -1,18 +1,20 @@
+import CPosix
 import Glibc
 
 /// The signals of the process: those that end it are waited for by one thread and never interrupt another.
 public enum Signals {
     static let wakeUp = SIGUSR2
 
-    /// Keeps SIGTERM and SIGINT from all threads that are started later, so that `wait` gets them; a connection that
-    /// breaks while it is written to is an error of the write, not a signal.
+    /// Keeps SIGTERM, SIGINT and SIGHUP from all threads that are started later, so that `wait` gets them; a connection that
+    /// breaks while it is written to is an error of the write, not a signal. A SIGHUP that is ignored, as nohup(1) has it,
+    /// stays so.
     public static func blockTermination() {
         var set = termination
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Waits for SIGTERM or SIGINT.
+    /// Waits for SIGTERM, SIGINT or SIGHUP.
     ///
     /// - Parameter milliseconds: how long to wait.
     /// - Returns: the signal's number; `nil` when none came in time.
@@ -51,6 +53,7 @@ public enum Signals {
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGTERM)
         unsafe sigaddset(&set, SIGINT)
+        if !cposix_is_ignored(SIGHUP) { unsafe sigaddset(&set, SIGHUP) }
         return set
     }
 }

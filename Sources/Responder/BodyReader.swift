@@ -1,6 +1,5 @@
 import Dialects
 import Engine
-import Glibc
 import MultipartForm
 import Uploads
 
@@ -11,12 +10,14 @@ import Uploads
 struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     /// After how many bytes others have their turn at the files, though more are there.
     private static var turnBytesMax: Int { 1 << 20 }
+    /// How long a refusal waits for more of what is on its way, in milliseconds: for each block, and in all.
+    private static var graceMilliseconds: Int { 20 }
+    private static var allGraceMilliseconds: Int { 200 }
 
     private var source: Source
     private let drainBytesMax: Int64
-    /// Says, of how many bytes a read brought, how long the next one is to wait.
-    var pace: ((Int) -> Duration)?
-    private var delay = Duration.zero
+    /// Slows the reading; `nil` where it may be as fast as the client is.
+    private var pacing: Pacing?
     /// How many bytes have been read in this turn at the files.
     private var turnBytes = 0
     /// How many bytes have been read.
@@ -29,24 +30,47 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
         self.drainBytesMax = drainBytesMax
     }
 
+    /// Has the body be read no faster than that.
+    mutating func keep(to pacing: Pacing) {
+        if pacing.readsInSmallSteps { source.readInSmallSteps() }
+        self.pacing = pacing
+    }
+
     /// The body, as far as it has been read.
     consuming func release() -> Source { source }
 
     private mutating func next(_ consume: (Span<UInt8>) -> Void = { _ in }) -> BodyProgress {
-        if delay > .zero { usleep(UInt32(clamping: Int(delay / .microseconds(1)))) }
+        rest()
         var blockCount = 0
         let progress = source.next { span in
             blockCount = span.count
             consume(span)
         }
         count += Int64(blockCount)
-        delay = pace?(blockCount) ?? .zero
+        pacing?.read(blockCount)
         turnBytes += blockCount
-        guard progress == .more, delay == .zero, turnBytes < Self.turnBytesMax else {
+        guard progress == .more, (pacing?.rest ?? .zero) == .zero, turnBytes < Self.turnBytesMax else {
             turnBytes = 0
             return progress == .more ? .later : progress
         }
         return .more
+    }
+
+    private mutating func rest() {
+        guard let duration = pacing?.rest, duration > .zero else { return }
+        pacing?.rested(duration, source.rest(duration))
+    }
+
+    /// Reads what is there already, for nothing, before a refusal that waits for nobody: a client whose whole request is
+    /// on its way sees the answer for sure.
+    mutating func readWhatIsThere() {
+        let end = ContinuousClock.now + .milliseconds(Self.allGraceMilliseconds)
+        while count < Self.turnBytesMax, source.hasMore(withinMilliseconds: Self.graceMilliseconds), .now < end {
+            switch next() {
+            case .more, .later: continue
+            case .last, .cutOff: return
+            }
+        }
     }
 
     /// Reads a multipart form, part by part.

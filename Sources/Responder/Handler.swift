@@ -14,6 +14,7 @@ public struct Handler: Sendable {
     private let signingKey: SigningKey
     let drainBytesMax: Int64
     private let rateLimits = RateLimits()
+    private let requestLimits = RequestLimits()
 
     /// A handler on an engine.
     ///
@@ -46,10 +47,13 @@ public struct Handler: Sendable {
         let surroundings = Dialect.Surroundings(signingKey: signingKey, now: engine.now())
         var exchange = dialect.exchange(for: head, on: mount, in: surroundings)
         let mount = exchange.principal.map(mount.of) ?? mount
-        if mount.bytesPerSecond != nil {
-            let limits = rateLimits
-            body.pace = { limits.delay(after: $0, on: mount) }
+        guard requestLimits.enter(mount) else {
+            // It must not hold a worker for as long as its client likes.
+            body.readWhatIsThere()
+            return dialect.refusal(.tooManyRequests(max: mount.principalLimits.requestsMax ?? 0), of: head, on: mount)
         }
+        defer { requestLimits.leave(mount) }
+        if let pacing = Pacing(rateLimits, on: mount) { body.keep(to: pacing) }
         let intake = Intake(engine, for: mount)
         let ending: BodyEnding
         switch exchange.body {

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Uploads
 
 /// One line of logfmt on its way to standard error: `time=… level=info msg=request mount=/up …`.
 struct LogLine {
@@ -71,7 +72,11 @@ struct LogLine {
     private mutating func append(quoting text: String) {
         let start = bytes.count
         bytes += text.utf8
-        if bytes.count > start, bytes[start...].allSatisfy(\.isPlain) { return }
+        if bytes.count > start, bytes[start...].allSatisfy(\.isPlain),
+            bytes[start...].allSatisfy({ $0 < 0x80 }) || text.unicodeScalars.allSatisfy(\.isShown)
+        {
+            return
+        }
         bytes.removeSubrange(start...)
         bytes.append(UInt8(ascii: "\""))
         for scalar in text.unicodeScalars {
@@ -79,8 +84,7 @@ struct LogLine {
             case "\"": bytes += "\\\"".utf8
             case "\\": bytes += "\\\\".utf8
             case "\n": bytes += "\\n".utf8
-            case let control where control.value < 0x20 || control.value == 0x7F:
-                bytes += "\\u{\(String(control.value, radix: 16))}".utf8
+            case let hidden where !hidden.isShown: bytes += "\\u{\(String(hidden.value, radix: 16))}".utf8
             default: bytes += String(scalar).utf8
             }
         }

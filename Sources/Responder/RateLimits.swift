@@ -1,8 +1,8 @@
 import Threading
 import Uploads
 
-/// Has each principal's bytes come no faster than its mount allows: whoever has read too much waits before it reads on, and
-/// the connection makes the client wait in turn. Nothing is refused.
+/// Says how long to wait for the next bytes of a principal, so that they come no faster than its mount allows, on average.
+/// Nothing is refused.
 final class RateLimits: Sendable {
     /// How much may come at once after a rest, in seconds of the rate.
     private static let burst = Duration.seconds(1)

@@ -44,7 +44,7 @@ public struct Responder: Sendable {
     /// Sees one request through.
     public func respond(to request: consuming Request) {
         let start = ContinuousClock.now
-        if request.parameter("FERMATA_STATUS") == "on" { return answerStatus(request) }
+        if request.parameter(Self.urgentParameter) == "on" { return answerStatus(request) }
         let parameters: MountParameters
         let head: RequestHead
         do throws(MountError) {
@@ -79,13 +79,49 @@ public struct Responder: Sendable {
         )
     }
 
+    /// Refuses a request for which there is no worker, in the words of its dialect, without waiting for its client.
+    public func refuse(_ request: consuming Request) {
+        let start = ContinuousClock.now
+        let answer: Answer
+        let known: (RequestHead, MountParameters)?
+        do throws(MountError) {
+            let parameters = try mounts.parameters(of: request, at: start)
+            let head = try Self.head(request, parameters.mount)
+            let crossOrigin = CrossOrigin(head.request, on: parameters.mount)
+            answer = crossOrigin.extending(parameters.dialect.refusal(.overloaded, of: head, on: parameters.mount))
+            known = (head, parameters)
+        } catch {
+            // Why it cannot be served is logged when there is time for it.
+            answer = Answer(.serviceUnavailable, fields: Self.plainFields, code: "503")
+            known = nil
+        }
+        var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
+        body.readWhatIsThere()
+        let count = body.count
+        if let known { self.count(known.1.dialect, answer, bytes: count, since: start) }
+        let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)
+        guard let (head, parameters) = known else { return }
+        accessLog.record(
+            head,
+            on: parameters,
+            answer,
+            bytes: count,
+            microseconds: Self.microseconds(since: start),
+            isHeard: isHeard
+        )
+    }
+
+    /// The parameter of requests that are answered although all workers are taken.
+    public static let urgentParameter = "FERMATA_STATUS"
+
     /// Answers who looks after the service.
     private func answerStatus(_ request: consuming Request) {
         let method = request.parameter("REQUEST_METHOD") ?? ""
         let path = request.parameter("PATH_INFO") ?? ""
         let (status, fields, text) = statusPages.answer(method, path)
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
-        _ = body.drain()
+        // A client that sends a body slowly must not hold what is in reserve for others.
+        body.readWhatIsThere()
         _ = body.release().send(status, fields, body: method == "HEAD" ? [] : Array(text.utf8))
     }
 

@@ -65,8 +65,11 @@ extension StagingArea {
     ///   file's path is taken then, nor is the path that of another file with the suffix, and there is room for it.
     public func freePath(like path: RelativePath, besides suffix: String? = nil) throws(StagingError) -> RelativePath {
         let room = suffix?.utf8.count ?? 0
-        guard let name = path.name.map({ ComponentName.fitted($0, sparing: room) }),
-            let folder = try folderIfThere(path.parent)
+        // A name whose extension is too long to be kept gets a number, which ends what it says.
+        let fitted = { (name: String) in
+            ComponentName.fitted(name, sparing: room) ?? ComponentName.numbered(name, 1, sparing: room)
+        }
+        guard let name = path.name.map(fitted), let folder = try folderIfThere(path.parent)
         else { return path }
         let candidate = { (number: Int) in
             number == 0 ? name : ComponentName.numbered(name, number, sparing: room)

@@ -7,6 +7,8 @@ public enum StagingError: Error, Hashable, Sendable {
     case system(operation: String, errno: Errno)
     /// The file is published, restarted, cancelled or expired: it is not to be written any more.
     case sealed
+    /// Another request has had the file for so long that waiting for it was given up.
+    case busy
     /// A file or a symbolic link stands where a folder should, or a folder where a file should.
     case blocked
     /// `max` names like it are taken.
@@ -22,6 +24,7 @@ public enum StagingError: Error, Hashable, Sendable {
             default: .storage(failure)
             }
         case .sealed: return .superseded
+        case .busy: return .uploadBusy
         case .blocked: return .pathBlocked
         case .namesExhausted(let max): return .namesExhausted(max: max)
         }

@@ -200,8 +200,7 @@ public struct StagingFile: ~Copyable {
 
     /// Takes the exclusive lock: until this open file is closed, no other writes a byte.
     public mutating func lockExclusively() throws(StagingError) {
-        let file = file
-        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
+        try lock(.exclusive)
         access = .exclusive
     }
 
@@ -213,8 +212,7 @@ public struct StagingFile: ~Copyable {
     /// - Parameter total: how many bytes the file is to have.
     /// - Throws: `sealed` when the file has been published or removed since it was opened; it stays as it is.
     public mutating func takeOverEnd(total: Int64) throws(StagingError) {
-        let file = file
-        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .exclusive, Self.bytes) }
+        try lock(.exclusive)
         defer { unlock() }
         fence = nil
         try requireUnsealed()
@@ -273,14 +271,19 @@ public struct StagingFile: ~Copyable {
         }
     }
 
-    private func lockShared() throws(StagingError) {
+    private func lockShared() throws(StagingError) { try lock(.shared) }
+
+    private func lock(_ kind: LockKind) throws(StagingError) {
         let file = file
-        try Errno.wrap("lock staging file") { () throws(Errno) in try lock(file, .shared, Self.bytes) }
+        let isLocked = try Errno.wrap("lock staging file") { () throws(Errno) in
+            try lockInTime(file, kind, Self.bytes)
+        }
+        guard isLocked else { throw .busy }
     }
 
     private func unlock() {
         // Should it stay locked, closing the file releases it.
-        try? lock(file, .none, Self.bytes)
+        _ = try? tryLock(file, .none, Self.bytes)
     }
 
     /// Refuses a file that is sealed, has no name any more, or was taken over.

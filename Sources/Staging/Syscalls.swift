@@ -175,15 +175,30 @@ enum LockKind {
     }
 }
 
-/// fcntl(2) F_OFD_SETLKW: waits for the lock of a range.
-func lock(_ file: CInt, _ kind: LockKind, _ range: ByteRange) throws(Errno) {
-    try call { cposix_lock(file, kind.rawValue, 1, range.offset, range.count) }
+/// For how long a lock is tried for, in seconds: nobody waits without end for a program that is asked of a file, or for a
+/// process that was stopped.
+let lockSecondsMax = 10
+/// How long the first rest between two tries is, and the longest, in microseconds.
+private let lockRestMicroseconds: ClosedRange<useconds_t> = 250...10_000
+
+/// Waits for the lock of a range, which is tried for again and again; false when somebody else has had it for so long that
+/// waiting was given up.
+func lockInTime(_ file: CInt, _ kind: LockKind, _ range: ByteRange) throws(Errno) -> Bool {
+    if try tryLock(file, kind, range) { return true }
+    let end = ContinuousClock.now + .seconds(lockSecondsMax)
+    var rest = lockRestMicroseconds.lowerBound
+    repeat {
+        usleep(rest)
+        rest = min(2 * rest, lockRestMicroseconds.upperBound)
+        if try tryLock(file, kind, range) { return true }
+    } while ContinuousClock.now < end
+    return false
 }
 
 /// fcntl(2) F_OFD_SETLK: false when somebody else has the lock of the range.
 func tryLock(_ file: CInt, _ kind: LockKind, _ range: ByteRange) throws(Errno) -> Bool {
     do {
-        try call { cposix_lock(file, kind.rawValue, 0, range.offset, range.count) }
+        try call { cposix_lock(file, kind.rawValue, range.offset, range.count) }
         return true
     } catch .resourceTemporarilyUnavailable, .permissionDenied {
         return false

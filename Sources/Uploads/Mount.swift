@@ -19,6 +19,8 @@ public struct Mount: Hashable, Sendable {
     public var chunkBytes: Int64
     /// Allowed file name extensions (without dot) and media types, lower case; empty allows all.
     public var types: Set<String>
+    /// Whether a file or a folder may have a name that begins with a dot.
+    public var allowsDotFiles = false
     /// How long a session lives without a byte, in seconds.
     public var idleSeconds: Int64
     /// How long a published file stays in its session, in seconds; 0 forgets it at once.
@@ -138,15 +140,6 @@ public struct Mount: Hashable, Sendable {
     public func expiry(at now: Int64) -> Int64 {
         let step = max(1, min(Self.expiryStepMax, idleSeconds / 60))
         return (now + idleSeconds + step - 1) / step * step
-    }
-
-    /// Whether a file of this name and media type may be stored.
-    public func allows(fileName: String, mediaType: String) -> Bool {
-        if types.isEmpty { return true }
-        let essence = mediaType.prefix { $0 != ";" && $0 != " " }.lowercased()
-        if types.contains(essence) { return true }
-        guard let dot = fileName.lastIndex(of: ".") else { return false }
-        return types.contains(fileName[fileName.index(after: dot)...].lowercased())
     }
 }
 

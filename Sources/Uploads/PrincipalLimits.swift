@@ -6,9 +6,12 @@ public struct PrincipalLimits: Hashable, Sendable {
     /// number.
     public var bytesMax: Int64?
 
+    /// How many requests may be under way at the same time in a process (`FERMATA_MAX_REQUESTS`); `nil` for any number.
+    public var requestsMax: Int?
+
     /// No limits.
     public init() {}
 
-    /// Whether there is none.
+    /// Whether there is none that the ledger keeps.
     public var areNone: Bool { openUploadsMax == nil && bytesMax == nil }
 }

@@ -9,6 +9,8 @@ public struct RelativePath: Hashable, Sendable {
     public static let componentBytesMax = 255
     /// The longest path in bytes.
     public static let bytesMax = 4096
+    /// How many components a client's path may have: each is a folder to be made.
+    public static let depthMax = 64
     /// The folder below each root that no client's path may name.
     public static let stagingFolderName = ".fermata"
 
@@ -28,6 +30,13 @@ public struct RelativePath: Hashable, Sendable {
         self.components = components
     }
 
+    /// Reads a client's path as a mount takes it; `nil` also when it is too deep, or a name begins with a dot that must not.
+    public init?(parsing text: String, on mount: Mount) {
+        self.init(parsing: text)
+        guard components.count <= Self.depthMax else { return nil }
+        if !mount.allowsDotFiles, components.contains(where: { $0.utf8.first == UInt8(ascii: ".") }) { return nil }
+    }
+
     /// The path of one component; `nil` when that is not safe.
     public init?(component: String) {
         guard !component.utf8.contains(UInt8(ascii: "/")), component != ".", Self.isSafe(component) else { return nil }
@@ -38,10 +47,10 @@ public struct RelativePath: Hashable, Sendable {
         self.components = components
     }
 
-    /// The path with another below it; `nil` when that is too long.
+    /// The path with another below it; `nil` when that is too long, or too deep.
     public func appending(_ path: RelativePath) -> RelativePath? {
         let joined = RelativePath(unchecked: components + path.components)
-        return joined.text.utf8.count <= Self.bytesMax ? joined : nil
+        return joined.text.utf8.count <= Self.bytesMax && joined.components.count <= Self.depthMax ? joined : nil
     }
 
     /// The folder that holds it; the root holds itself.

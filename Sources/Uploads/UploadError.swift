@@ -42,6 +42,12 @@ public enum UploadError: Error, Hashable, Sendable {
     case tooManyUploads(max: Int)
     /// The principal's uploads would have more than `maxBytes` bytes together.
     case quotaExceeded(maxBytes: Int64)
+    /// The principal has `max` requests under way, and may have no more at the same time.
+    case tooManyRequests(max: Int)
+    /// Another request has had the upload for so long that this one gave up waiting.
+    case uploadBusy
+    /// So many requests are under way that there was no worker for this one in time.
+    case overloaded
     /// The site's own program does not want the file.
     case refused(message: String)
     /// The file system or the quota is full.

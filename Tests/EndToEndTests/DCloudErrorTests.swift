@@ -288,8 +288,8 @@ struct DCloudErrorTests {
 
     @Test("4006: the root is gone, or its staging folder can not be made", arguments: ["/gone", "/blocked"])
     func noStaging(path: String) throws {
-        try at(path).upload(.file([1])).expectError(500, 4006)
-        try at(path).segment("0-4/10", "0123").expectError(500, 4006)
+        try at(path).upload(.file([1])).expectError(503, 4006)
+        try at(path).segment("0-4/10", "0123").expectError(503, 4006)
     }
 
     @Test("4008: a type that the mount does not allow")

@@ -324,7 +324,7 @@ struct FileIDTests {
         #expect(try client.complete(id, "{\(list)}").json["size"] as? Int == 10)
         #expect(try client.http.stored("scans/\(id)-scan.dcm") == "0123456789")
         let suggested = try FormClient(site: site, path: "/dcm").form([
-            .field("option", "initiate"), .field("catalog", "c"),
+            .field("option", "initiate"), .field("catalog", "c"), .file([], fileName: "scan.dcm"),
         ])
         #expect(try suggested.json["suggestedChunkSize"] as? Int == 1 << 20)
     }

@@ -219,7 +219,7 @@ struct OperationTests {
         arguments: [
             ("../../../etc/fermata", "fermata"), (#"..\\..\\x"#, "x"), (#"C:\\fakepath\\x.jpg"#, "x.jpg"),
             ("/etc/x", "x"),
-            (".fermata", nil), ("link", "link[1]"), ("a%22b.txt", "a\"b.txt"), ("日本.txt", "日本.txt"),
+            (".fermata", "fermata"), ("link", "link[1]"), ("a%22b.txt", "a\"b.txt"), ("日本.txt", "日本.txt"),
             ("..", nil), (".", nil), ("a%0D%0Ab", nil), ("dir/", nil),
         ] as [(String, String?)]
     )

@@ -22,6 +22,7 @@ struct Seen: Equatable {
 /// Workers on a socket of their own. There is one for all tests, as libfcgi's request to stop is for the whole process.
 final class Server: Sendable {
     static let shared = Result { try Server() }
+    static let workers = 4
 
     let path: String
     let seen = Locked<[String: Seen]>([:])
@@ -31,7 +32,7 @@ final class Server: Sendable {
         path = "/tmp/fermata-fastcgi-\(getpid()).sock"
         let listener = try Listener.open(.unix(path: path), access: Listener.Access(mode: 0o600))
         let buffers = BodyBufferPool()
-        let workers = try WorkerPool(on: listener, workers: 4) { [self] request in
+        let answer: @Sendable (consuming Request) -> Void = { [self] request in
             var request = request
             var seen = Seen(
                 request: request.httpRequest(withFields: [.contentType, .xUploadID]),
@@ -62,6 +63,11 @@ final class Server: Sendable {
             if request.parameter("TEST_SILENT") != nil { return }
             request.send(.ok, [.contentType: "text/plain"], body: Array("hello".utf8))
         }
+        let refuse: @Sendable (consuming Request) -> Void = { request in
+            request.send(.serviceUnavailable, [:], body: [])
+        }
+        let handlers = WorkerPool.Handlers(answer: answer, refuse: refuse, urgentParameter: "TEST_URGENT")
+        let workers = try WorkerPool(on: listener, workers: Self.workers, handlers)
         pool.withLock { $0 = workers }
         keepOpen(listener)
     }
@@ -253,6 +259,56 @@ struct FastCGITests {
             _ = try client.receive()
         }
         #expect(try server.seen("").areParametersComplete == false)
+    }
+
+    @Test("with every worker held an urgent request is answered, others wait for a worker and lose nothing")
+    func reserve() throws {
+        var slow: [FastCGIClient] = []
+        for number in 0..<Server.workers {
+            let client = try FastCGIClient(server.path)
+            client.begin(parameters(["TEST_ID": "\(id)slow\(number)", "TEST_BLOCKS": "\(id)\(number)"]))
+            client.body([1])
+            _ = try server.seen("\(id)\(number) 1")
+            slow.append(client)
+        }
+        var waiting: [FastCGIClient] = []
+        for number in 0..<40 {
+            let client = try FastCGIClient(server.path)
+            client.begin(parameters(["TEST_ID": "\(id)waiting\(number)", "HTTP_TEST_URGENT": "on"]))
+            client.body([UInt8(number)])
+            client.body([])
+            waiting.append(client)
+        }
+        // More of them than there are threads in reserve, one after the other.
+        for number in 0..<20 {
+            let client = try FastCGIClient(server.path)
+            client.begin(parameters(["TEST_ID": "\(id)urgent\(number)", "TEST_URGENT": "on"]))
+            client.body([])
+            let start = ContinuousClock.now
+            #expect(try client.receive().hasSuffix("hello"))
+            #expect(ContinuousClock.now - start < .seconds(5))
+        }
+        #expect(server.seen.withLock { $0["\(id)waiting0"] } == nil)
+        for client in slow { client.body([]) }
+        for (number, client) in waiting.enumerated() {
+            #expect(try client.receive().hasSuffix("hello"))
+            #expect(try server.seen("\(id)waiting\(number)").body == [UInt8(number)])
+        }
+        for client in slow { #expect(try client.receive().hasSuffix("hello")) }
+    }
+
+    @Test("a connection that says nothing, or breaks off within its parameters, keeps nobody waiting")
+    func silent() throws {
+        let silent = try (0..<3).map { _ in try FastCGIClient(server.path) }
+        let broken = try FastCGIClient(server.path)
+        broken.send(type: 1, [0, 1, 0, 0, 0, 0, 0, 0])
+        let start = ContinuousClock.now
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters())
+        client.body([])
+        #expect(try client.receive().hasSuffix("hello"))
+        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(silent.allSatisfy { $0.isClosed })
     }
 
     @Test("a stop finishes the request that runs, and only that")

@@ -4,6 +4,7 @@
 #define CPOSIX_H
 
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,8 +14,8 @@ int cposix_open_anonymous(int directory, mode_t mode);
 int cposix_link_anonymous(int file, int directory, const char *name);
 /* renameat2(2) with RENAME_NOREPLACE; EEXIST when the new name is taken. */
 int cposix_rename_exclusive(int from_directory, const char *from, int to_directory, const char *to);
-/* fcntl(2) F_OFD_SETLK / F_OFD_SETLKW of a range of a file. kind: F_RDLCK, F_WRLCK or F_UNLCK. */
-int cposix_lock(int file, short kind, int wait, int64_t offset, int64_t count);
+/* fcntl(2) F_OFD_SETLK of a range of a file. kind: F_RDLCK, F_WRLCK or F_UNLCK. */
+int cposix_lock(int file, short kind, int64_t offset, int64_t count);
 /* openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: ELOOP at a symbolic link. */
 int cposix_open_beneath(int directory, const char *path, int flags);
 /* copy_file_range(2) between explicit offsets. */
@@ -36,6 +37,13 @@ int cposix_pipe(int *reading, int *writing);
 pid_t cposix_spawn(const char *path, int input, int output);
 /* pidfd_open(2). */
 int cposix_open_process(pid_t process);
+
+/* sigaction(2): whether a signal is ignored. */
+bool cposix_is_ignored(int number);
+/* accept4(2) with SOCK_CLOEXEC. */
+int cposix_accept(int socket);
+/* poll(2) for the other side to hang up: 1 when it has, 0 when it has not in time, -1 when interrupted. */
+int cposix_await_hangup(int socket, int milliseconds);
 
 /* Guards a mapping of a file against SIGBUS (mmap(2)): a page that the file does not have any more, or that the disk has no
  * space for, is replaced by one of zeros of this process alone when it is touched. The mapping must never be removed. -1

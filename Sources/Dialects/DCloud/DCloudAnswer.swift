@@ -26,7 +26,7 @@ extension DCloudExchange {
             }
         }
         let list = fileList(touched, described, published)
-        if let failure { return errorAnswer(failure, list, published) }
+        if let failure { return failure.answer(type: mount.answerType, files: list, published: filesMember(published)) }
         var members: [(String, JSON)] = [
             ("result", .string("OK")), ("code", .integer(0)), ("message", .string("Success")),
         ]
@@ -39,23 +39,6 @@ extension DCloudExchange {
         return Answer(.ok, .object(members), type: mount.answerType, code: "0")
     }
 
-    /// - Parameter published: files that are stored for all that.
-    private func errorAnswer(_ failure: DCloudError, _ list: JSON?, _ published: [PublishedFile] = []) -> Answer {
-        var members: [(String, JSON)] = [
-            ("result", .string("ERROR")), ("code", .integer(failure.code)), ("message", .string(failure.message)),
-        ]
-        if let list { members.append(("file", list)) }
-        if !published.isEmpty { members.append(("files", .object(filesMember(published)))) }
-        return Answer(
-            failure.status,
-            .object(members),
-            type: mount.answerType,
-            code: String(failure.code),
-            failure: failure.failure,
-            allow: failure.allow
-        )
-    }
-
     private func queryAnswer(
         _ boundary: CanonicalBoundary?,
         _ outcomes: [Result<Outcome, UploadError>]
@@ -63,7 +46,7 @@ extension DCloudExchange {
         var progress: SessionProgress?
         switch outcomes.first {
         case .success(.described(let described)): progress = described
-        case .failure(let error): return errorAnswer(DCloudError(error).asQueryFailure, nil)
+        case .failure(let error): return DCloudError(error).asQueryFailure.answer(type: mount.answerType, files: nil)
         case .success(.done), .success(.published), .success(.publishedForm), .success(.received), .success(.number),
             .success(.found), nil:
             break

@@ -62,8 +62,10 @@ struct DCloudError: Error {
     )
 
     static func refused(_ detail: String) -> DCloudError {
-        DCloudError(4008, .forbidden, "File upload stopped by extension", detail: detail)
+        DCloudError(4008, .forbidden, stopped, detail: detail)
     }
+
+    private static let stopped = "File upload stopped by extension"
 
     /// What the engine could not do.
     init(_ error: UploadError) {
@@ -80,6 +82,10 @@ struct DCloudError: Error {
         case .digestMismatch, .partMismatch, .partTooSmall, .noSuchPart, .offsetMismatch, .beyondTotal:
             self = .partial("\(error)")
         case .refused(let message): self = .refused(message)
+        case .tooManyRequests(let max):
+            self = DCloudError(4008, .tooManyRequests, Self.stopped, detail: BusyMessage.requests(max: max))
+        case .uploadBusy: self = DCloudError(4008, .serviceUnavailable, Self.stopped, detail: BusyMessage.upload)
+        case .overloaded: self = DCloudError(4008, .serviceUnavailable, Self.stopped, detail: BusyMessage.overloaded)
         case .tooManyUploads(let max): self = .refused("at most \(max) uploads at the same time; finish others first")
         case .quotaExceeded(let maxBytes):
             self = DCloudError(
@@ -119,5 +125,19 @@ struct DCloudError: Error {
     /// The same for a query, which has no status but 200 and 503 (docs/dialects/dcloud.md 1.3).
     var asQueryFailure: DCloudError {
         DCloudError(code, .serviceUnavailable, message, failure: failure)
+    }
+
+    /// The answer.
+    ///
+    /// - Parameters:
+    ///   - files: what is now known of the files, if anything.
+    ///   - published: files that are stored for all that.
+    func answer(type: String, files: JSON?, published: [(String, JSON)] = []) -> Answer {
+        var members: [(String, JSON)] = [
+            ("result", .string("ERROR")), ("code", .integer(code)), ("message", .string(message)),
+        ]
+        if let files { members.append(("file", files)) }
+        if !published.isEmpty { members.append(("files", .object(published))) }
+        return Answer(status, .object(members), type: type, code: String(code), failure: failure, allow: allow)
     }
 }

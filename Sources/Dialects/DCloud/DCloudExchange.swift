@@ -111,9 +111,8 @@ struct DCloudExchange: Exchange {
             bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max)
         )
         let isNoFileChosen = header.hasFileName && fileName.isEmpty && header.range == nil
-        guard isNoFileChosen || mount.allows(fileName: fileName, mediaType: mediaType) else {
-            throw .refused("this type of file is not allowed")
-        }
+        // Whether it is none shows at its end.
+        guard isNoFileChosen || allows(file) else { throw Self.wrongType }
         guard let text = header.range else {
             pending = file
             return .whole(bytesMax: file.bytesMax, isHashed: false)
@@ -129,7 +128,7 @@ struct DCloudExchange: Exchange {
         if range.count > mount.partBytesMax { throw .tooLarge("at most \(mount.partBytesMax) bytes in a segment") }
         if let formBytesMax, parameter.total > formBytesMax { throw .overFormLimit("at most \(formBytesMax) bytes") }
         pending = file
-        return .segment(session, Self.spec(of: file, total: parameter.total), range)
+        return .segment(session, spec(of: file, total: parameter.total), range)
     }
 
     mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {
@@ -154,7 +153,11 @@ struct DCloudExchange: Exchange {
         case .success(.held(let held, let count, _)):
             // A browser's file input without a choice (docs/dialects/README.md 0.4).
             if file.hasFileName, file.fileName.isEmpty, count == 0 { return }
-            files.append(.plain(held, Self.spec(of: file, total: count)))
+            guard allows(file) else {
+                failure = failure ?? Self.wrongType
+                return
+            }
+            files.append(.plain(held, spec(of: file, total: count)))
         case .failure(.tooLarge) where file.bytesMax == formBytesMax:
             failure = failure ?? .overFormLimit("at most \(file.bytesMax) bytes")
         case .failure(let error):
@@ -162,12 +165,19 @@ struct DCloudExchange: Exchange {
         }
     }
 
-    private static func spec(of file: FilePart, total: Int64) -> FileSpec {
+    private static let wrongType = DCloudError.refused("this type of file is not allowed")
+
+    private func allows(_ file: FilePart) -> Bool {
+        let stored = RelativePath(fileName: file.fileName, on: mount).name ?? ""
+        return mount.allows(fileName: stored, mediaType: file.mediaType)
+    }
+
+    private func spec(of file: FilePart, total: Int64) -> FileSpec {
         FileSpec(
             field: file.name,
             fileName: file.fileName,
             mediaType: file.mediaType,
-            target: Target(RelativePath(fileName: file.fileName), ifTaken: .addNumber),
+            target: Target(RelativePath(fileName: file.fileName, on: mount), ifTaken: .addNumber),
             total: total
         )
     }

@@ -117,11 +117,12 @@ struct FileIDExchange: Exchange {
         guard let catalog = form["catalog"], (1...Self.catalogBytesMax).contains(catalog.utf8.count) else {
             return refuse(.invalidArgument("catalog is required, with 1 to \(Self.catalogBytesMax) bytes"))
         }
-        guard let folder = RelativePath(parsing: catalog), folder.name != nil else {
-            return refuse(.invalidArgument("catalog must be a path below the root"))
+        guard let folder = RelativePath(parsing: catalog, on: mount), folder.name != nil else {
+            return refuse(.invalidArgument("catalog must be a path below the root, \(WordError.pathRule)"))
         }
         let (fileName, mediaType) = (form.file?.fileName ?? "", form.file?.mediaType ?? "")
-        if form.file != nil, !mount.allows(fileName: fileName, mediaType: mediaType) {
+        let stored = fileName.isEmpty ? "" : RelativePath(fileName: fileName, on: mount).name ?? ""
+        guard mount.allows(fileName: stored, mediaType: mediaType) else {
             return refuse(.accessDenied("this type of file is not allowed"))
         }
         return .lookUp(folder, orFail: refusal) { entry in
@@ -141,8 +142,8 @@ struct FileIDExchange: Exchange {
             let reason = "all fileIds are issued"
             return .answer(refusal(.storage(StorageFailure(operation: "issue fileId", reason: reason))))
         }
-        let name = fileName.isEmpty ? nil : RelativePath(fileName: fileName).name
-        let stored = ComponentName.fitted(name.map { "\(id)-\($0)" } ?? "\(id)")
+        let name = fileName.isEmpty ? nil : RelativePath(fileName: fileName, on: mount).name
+        let stored = name.flatMap { ComponentName.fitted("\(id)-\($0)") } ?? "\(id)"
         guard let component = RelativePath(component: stored), let path = folder.appending(component) else {
             return refuse(.invalidArgument("catalog is too long"))
         }

@@ -64,6 +64,9 @@ struct OffsetError: Error {
         case .refused(let message): self.init(.forbidden, message)
         case .tooManyUploads(let max):
             self.init(.forbidden, "at most \(max) uploads at the same time; finish others first")
+        case .tooManyRequests(let max): self.init(.tooManyRequests, BusyMessage.requests(max: max))
+        case .uploadBusy: self.init(.serviceUnavailable, BusyMessage.upload)
+        case .overloaded: self.init(.serviceUnavailable, BusyMessage.overloaded)
         case .quotaExceeded(let maxBytes):
             self.init(.insufficientStorage, "your quota of \(maxBytes) bytes is used up")
         case .folderNotMade(let failure): self = .folderNotMade(failure)

@@ -104,10 +104,10 @@ struct OffsetExchange: Exchange {
         let isFolder = relativePath.hasSuffix("/")
         let size = form.natural("file_size")
         if !isFolder, size == nil || form["file_type"] == nil { return refuse(.invalidParameter) }
-        guard let storage = RelativePath(parsing: storagePath) else { return refuse(.noStorageFolder) }
+        guard let storage = RelativePath(parsing: storagePath, on: mount) else { return refuse(.noStorageFolder) }
         return .lookUp(storage, orFail: refusal) { entry in
             guard entry == .folder else { return refuse(.noStorageFolder) }
-            guard let relative = RelativePath(parsing: relativePath), relative.name != nil,
+            guard let relative = RelativePath(parsing: relativePath, on: mount), relative.name != nil,
                 let path = storage.appending(relative)
             else { return refuse(.invalidRelativePath) }
             return .perform(.makeFolder(isFolder ? path : path.parent), orFail: folderRefusal) { _ in
@@ -155,11 +155,11 @@ struct OffsetExchange: Exchange {
         }
     }
 
-    /// Whether a declared type, an extension or a media type, or the name's extension is allowed (step 7).
+    /// Whether the name's extension, or, where it has none, the declared type is allowed: an extension or a media type
+    /// (step 7).
     private func allows(fileType: String, name: String) -> Bool {
-        let type = fileType.trimmingWhiteSpace().lowercased()
-        return mount.allows(fileName: name, mediaType: type)
-            || mount.types.contains(type.hasPrefix(".") ? String(type.dropFirst()) : type)
+        let type = fileType.trimmingWhiteSpace()
+        return mount.allows(fileName: name, mediaType: type.hasPrefix(".") ? String(type.dropFirst()) : type)
     }
 
     /// MD5 of the storage path with exactly one slash at its end, and the relative path.

@@ -118,8 +118,12 @@ struct PartsExchange: Exchange {
         guard let resourceKey = form["resourceKey"], !resourceKey.isEmpty else {
             return refuse(.invalidArgument("resourceKey is required"))
         }
-        guard let path = RelativePath(parsing: resourceKey), let name = path.name, !resourceKey.hasSuffix("/") else {
-            return refuse(.invalidArgument("resourceKey must be the path of a file below the root"))
+        guard let path = RelativePath(parsing: resourceKey, on: mount), let name = path.name,
+            !resourceKey.hasSuffix("/")
+        else {
+            return refuse(
+                .invalidArgument("resourceKey must be the path of a file below the root, \(WordError.pathRule)")
+            )
         }
         guard mount.allows(fileName: name, mediaType: "") else {
             return refuse(.accessDenied("this type of file is not allowed"))

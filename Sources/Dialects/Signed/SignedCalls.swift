@@ -24,7 +24,8 @@ extension SignedExchange {
         guard mount.fileKinds.contains(kind) else {
             throw .badRequest("file_type must be one of \(mount.fileKinds.sorted().joined(separator: ", "))")
         }
-        guard mount.allows(fileName: fileName, mediaType: mediaType) else {
+        let stored = RelativePath(fileName: fileName, on: mount).name ?? ""
+        guard mount.allows(fileName: stored, mediaType: mediaType) else {
             throw .forbidden("this type of file is not allowed")
         }
         let wanted = try arguments.optionalNatural("chunk_size") ?? mount.chunkBytes
@@ -63,7 +64,7 @@ extension SignedExchange {
         stride: Int64
     ) -> Step {
         let folder = RelativePath(parsing: "\(mount.keyPrefix)/\(task)/\(kind)")
-        guard let path = folder?.appending(RelativePath(fileName: fileName)) else {
+        guard let path = folder?.appending(RelativePath(fileName: fileName, on: mount)) else {
             return refuse(.badRequest("filename is too long"))
         }
         let uploadID = Self.identifier()

@@ -46,6 +46,10 @@ struct SignedError: Error {
         case .refused(let message): self.init(status: .forbidden, detail: message)
         case .tooManyUploads(let max):
             self.init(status: .forbidden, detail: "at most \(max) uploads at the same time; finish others first")
+        case .tooManyRequests(let max):
+            self.init(status: .tooManyRequests, detail: BusyMessage.requests(max: max))
+        case .uploadBusy: self.init(status: .serviceUnavailable, detail: BusyMessage.upload)
+        case .overloaded: self.init(status: .serviceUnavailable, detail: BusyMessage.overloaded)
         case .quotaExceeded(let maxBytes):
             self.init(status: .insufficientStorage, detail: "your quota of \(maxBytes) bytes is used up")
         case .pathBlocked, .namesExhausted: self = .conflict("the object key is taken by a folder or a link")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Uploads
 
 /// `fermata check`: compares the ledger with the disk.
 struct Check: ParsableCommand {
@@ -32,7 +33,7 @@ struct Check: ParsableCommand {
             tombstoneSeconds: StateDirectory.tombstoneSeconds
         )
         for finding in findings {
-            print("\(finding): \(Self.remark(on: finding, isRepairing))")
+            print("\(finding): \(Self.remark(on: finding, isRepairing))".shown)
         }
         print(findings.isEmpty ? "nothing is wrong" : "\(findings.count) differences")
         if findings.contains(where: { !isRepairing || $0.remedy == nil || $0.failure != nil }) { throw ExitCode(1) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Foundation
+import Uploads
 
 /// `fermata list`: the uploads there are.
 struct List: ParsableCommand {
@@ -32,10 +33,10 @@ struct List: ParsableCommand {
 
     private func line(_ report: UploadReport, _ now: Int64) -> String {
         [
-            String(report.id), report.dialect, report.principal.isEmpty ? "-" : Readable.text(report.principal),
+            String(report.id), report.dialect, report.principal.isEmpty ? "-" : report.principal.shown,
             report.isOpen ? Readable.percent(report.fraction) : report.state,
             report.rate.map { Readable.bytes($0) + "/s" } ?? "-",
-            report.idle(at: now).map { Readable.seconds($0) } ?? "-", Readable.text(report.fileName),
+            report.idle(at: now).map { Readable.seconds($0) } ?? "-", report.fileName.shown,
         ].joined(separator: "\t")
     }
 }

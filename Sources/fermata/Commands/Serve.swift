@@ -15,7 +15,7 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer the requests of a web server.",
         discussion: """
-            SIGTERM or SIGINT stops accepting, finishes what runs and exits 0; a second one exits at once.
+            SIGTERM, SIGINT or SIGHUP stops accepting, finishes what runs and exits 0; a second one exits at once.
             Several processes may serve one state directory.
             """
     )
@@ -144,7 +144,12 @@ struct Serve: ParsableCommand {
         )
         let access = Listener.Access(mode: socketMode, owner: socketOwner)
         let listener = try Listener.open(listen, access: access)
-        let pool = try WorkerPool(on: listener, workers: workers) { request in responder.respond(to: request) }
+        let handlers = WorkerPool.Handlers(
+            answer: { responder.respond(to: $0) },
+            refuse: { responder.refuse($0) },
+            urgentParameter: Responder.urgentParameter
+        )
+        let pool = try WorkerPool(on: listener, workers: workers, handlers)
         Deliverer(engine: engine, logger: logger).start()
         logger.info("serving", metadata: ["listen": "\(listen)", "workers": "\(workers)"])
         while Signals.wait(milliseconds: Self.sweepMilliseconds) == nil {

@@ -58,11 +58,11 @@ struct Show: ParsableCommand {
             ("last byte", upload.lastWrite.map { Readable.time($0) } ?? "-"),
             ("expires", Readable.time(upload.expiresAt)),
         ]
-        for (name, value) in lines { print("\(name): \(Readable.text(value))") }
+        for (name, value) in lines { print("\(name): \(value.shown)") }
         for range in details.ranges { print("range: \(range[0])-\(range[1])") }
         for part in details.parts { print("part: \(part.number), \(part.size) bytes, MD5 \(part.md5)") }
         for (name, value) in details.fields.sorted(by: { $0.key < $1.key }) {
-            print("field: \(Readable.text(name)) = \(Readable.text(value))")
+            print("field: \(name.shown) = \(value.shown)")
         }
     }
 }

@@ -22,10 +22,10 @@ struct Sweep: ParsableCommand {
         let report = try stateDirectory.openExistingEngine().sweep(isDryRun: dryRun)
         let verb = dryRun ? "would remove" : "removed"
         for file in report.expired {
-            print("\(verb) expired upload of \(file.spec.target.path.text) in \(file.root) (\(file.staging))")
+            print("\(verb) expired upload of \(file.spec.target.path.text.shown) in \(file.root) (\(file.staging))")
         }
         for file in report.inUse {
-            print("left expired upload of \(file.spec.target.path.text) in \(file.root): bytes are on their way")
+            print("left expired upload of \(file.spec.target.path.text.shown) in \(file.root): bytes are on their way")
         }
         for orphan in report.orphans {
             print("\(verb) staging file of no upload in \(orphan.root) (\(orphan.staging))")

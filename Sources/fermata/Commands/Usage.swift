@@ -27,7 +27,7 @@ struct Usage: ParsableCommand {
             let mounts = Swift.Set(all.map(\.mount))
             for usage in all {
                 let mount = Usage.name(of: usage.mount, among: mounts)
-                print("\(usage.bytes)\t\(Readable.text(mount))\t\(Readable.text(usage.principal))")
+                print("\(usage.bytes)\t\(mount.shown)\t\(usage.principal.shown)")
             }
         }
     }

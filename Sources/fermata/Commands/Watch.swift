@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Foundation
+import Uploads
 
 /// `fermata watch`: uploads as they come in.
 struct Watch: ParsableCommand {
@@ -45,7 +46,7 @@ struct Watch: ParsableCommand {
 
     private func tell(_ reports: [UploadReport], _ before: [Int64: Int64]) {
         for report in reports where before[report.id] != report.committedBytes {
-            print("\(report.id)\t\(report.committedBytes)\t\(report.size)\t\(Readable.text(report.fileName))")
+            print("\(report.id)\t\(report.committedBytes)\t\(report.size)\t\(report.fileName.shown)")
         }
         fflush(nil)
     }
@@ -58,7 +59,7 @@ struct Watch: ParsableCommand {
             let bar = String(repeating: "#", count: done) + String(repeating: ".", count: Self.barWidth - done)
             let rate = before[report.id].map { Double(report.committedBytes - $0) / interval } ?? report.rate ?? 0
             screen += "\(report.id)\t[\(bar)] \(Readable.percent(report.fraction))\t\(Readable.bytes(max(rate, 0)))/s\t"
-            screen += Readable.text(report.fileName) + "\n"
+            screen += report.fileName.shown + "\n"
         }
         print(screen, terminator: "")
         fflush(nil)
