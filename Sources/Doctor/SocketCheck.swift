@@ -4,10 +4,16 @@ import Glibc
 enum SocketCheck {
     private static let prefix = "unix:"
 
-    /// What is wrong with an address, such as `unix:/run/fermata/fermata.sock`; others than of unix sockets are not looked
-    /// at.
+    /// What is wrong with an address, such as `unix:/run/fermata/fermata.sock`.
     static func diagnosis(_ address: String, _ place: String) -> Diagnosis? {
-        guard address.hasPrefix(prefix) else { return nil }
+        guard address.hasPrefix(prefix) else {
+            return Diagnosis(
+                severity: .warning,
+                place: place,
+                problem: "whoever reaches \(address) can send requests as any user, with any FERMATA_ parameter",
+                fix: "use a unix socket of which only the web server may be in the group"
+            )
+        }
         let path = String(address.dropFirst(prefix.count))
         func error(_ problem: String, _ fix: String) -> Diagnosis {
             Diagnosis(severity: .error, place: place, problem: problem, fix: fix)

@@ -87,11 +87,26 @@ struct CommandTests {
         #expect(lines.first?.hasSuffix("\t\(Dialect.pieceBytes)\t\(Dialect.content.count)\tf.bin") == true, "\(lines)")
     }
 
-    @Test("wrong arguments exit with 64, a directory without a ledger, too, and help with 0")
+    @Test("wrong arguments and flags out of bounds exit with 64, as a directory without a ledger does; help with 0")
     func misused() throws {
         #expect(try run(binary, ["show", "x", "--state", site.directory.path + "/state"]).status == 64)
         #expect(try run(binary, ["list", "--state", "/nothing"]).status == 64)
         #expect(try run(binary, ["watch", "--interval", "0", "--state", "/nothing"]).status == 64)
+        let state = site.directory.path + "/state"
+        for flags in [
+            ["serve", "--listen", "127.0.0.1:0"], ["serve", "--listen", "0.0.0.0:9000"], ["serve", "--workers", "0"],
+            ["serve", "--workers", "16385"], ["serve", "--drain-seconds", "-1"], ["serve", "--drain-seconds", "3601"],
+            ["serve", "--socket-mode", "1000"], ["serve", "--socket-mode", "8"], ["serve", "--log-level", "loud"],
+            ["serve", "--allow-program", "sh"], ["doctor", "--workers", "-1"], ["doctor", "--workers", "900000000"],
+            ["doctor", "--nginx", "/nothing"], ["watch", "--interval", "nan"], ["watch", "--interval", "3601"],
+            ["watch", "--count", "0"], ["usage", "set", "--mount", "/m", "--", "-1"],
+            ["usage", "set", "--mount", "/m", "9223372036854775808"], ["events", "drop", "99999999999999999999"],
+            ["remove", "1e3"], ["show", ""],
+        ] {
+            let all = Array(flags[..<(flags.firstIndex(of: "--") ?? flags.endIndex)] + ["--state", state])
+            let rest = flags.firstIndex(of: "--").map { Array(flags[$0...]) } ?? []
+            #expect(try run(binary, all + rest).status == 64, "\(flags)")
+        }
         for command in ["serve", "list", "show", "watch", "remove", "events", "usage", "sweep", "check", "doctor"] {
             let help = try run(binary, [command, "--help"])
             #expect(help.status == 0 && help.output.contains("USAGE: fermata \(command)"), "\(command)")

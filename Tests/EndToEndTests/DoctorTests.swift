@@ -127,6 +127,27 @@ struct DoctorTests {
             remedy: "add location = /FileUploader"
         ),
         Mistake(
+            file: "locations/signed.conf",
+            text: "FERMATA_DIALECT signed;",
+            replacement: "FERMATA_DIALECT signed; fastcgi_param HTTP_HOST $host;",
+            problem: "HTTP_HOST is $host, which has no port",
+            remedy: "FERMATA_BASE_URL with the server's own URL"
+        ),
+        Mistake(
+            file: "locations/signed.conf",
+            text: "FERMATA_DIALECT signed;",
+            replacement: "FERMATA_DIALECT signed; fastcgi_param FERMATA_BASE_URL https://$host/s;",
+            problem: "FERMATA_BASE_URL https://$host/s has no port, or no server where a client names none",
+            remedy: "leave it out"
+        ),
+        Mistake(
+            file: "fermata.conf",
+            text: "server unix:",
+            replacement: "server 127.0.0.1:9; server unix:",
+            problem: "whoever reaches 127.0.0.1:9 can send requests as any user",
+            remedy: "use a unix socket"
+        ),
+        Mistake(
             file: "fermata.conf",
             text: "f.sock",
             replacement: "g.sock",
@@ -152,7 +173,8 @@ struct DoctorTests {
         try FileManager.default.removeItem(at: site.files)
         let root = try doctor()
         #expect(root.status == 1 && root.output.contains("error: root \(site.files.path): the directory is not there"))
-        let workers = try doctor("--workers", "900000000")
+        let command = "ulimit -n 256; \(binary) doctor --workers 1000 --state \(site.directory.path)/state"
+        let workers = try run("sh", ["-c", command])
         #expect(workers.output.contains("open files:") && workers.output.contains("LimitNOFILE="), "\(workers.output)")
         site.killResponder()
         let silent = try doctor()

@@ -79,6 +79,34 @@ struct PrincipalLimitTests {
         )
     }
 
+    @Test("bytes that go to a part URL count for the principal that the URL names, whoever sends them")
+    func rateOfURL() throws {
+        let part = 2 << 20
+        let parameters = [
+            "FERMATA_DIALECT": "signed", "FERMATA_MIN_PART": "1", "FERMATA_CHUNK": "\(part)", "FERMATA_RATE": "1m",
+            "FERMATA_QUOTA": "\(3 * part)",
+        ]
+        let site = try Site(mounts: ["/m": parameters])
+        let (alice, bob) = (SignedClient(site, path: "/m", user: "alice"), SignedClient(site, path: "/m", user: "bob"))
+        let upload = try SignedClient.Upload(alice.begin("a.bin", size: 2 * part))
+        let other = try SignedClient.Upload(bob.begin("b.bin", size: part))
+        func seconds(_ upload: SignedClient.Upload, _ number: Int) throws -> Double {
+            // The PUT has no user of its own.
+            let start = ContinuousClock.now
+            #expect(try alice.put(upload.url(number), [UInt8](repeating: 1, count: part)).status == 200)
+            return (ContinuousClock.now - start) / .seconds(1)
+        }
+        // A second's worth may come at once.
+        #expect(try seconds(upload, 1) > 0.7)
+        #expect(try seconds(other, 1) < 1.7, "another principal has a second's worth of its own")
+        #expect(try seconds(upload, 2) > 0.7)
+        let body = [UInt8](repeating: 1, count: part)
+        #expect(try alice.complete(upload, [(1, md5(body)), (2, md5(body))]).status == 200)
+        let refused = try alice.begin("c.bin", size: 2 * part)
+        #expect(refused.status == 507, "\(refused.body)")
+        #expect(try bob.begin("c.bin", size: 2 * part).status == 200, "bob has a quota of his own")
+    }
+
     @Test("bytes come no faster than the mount allows, and nothing is refused")
     func rate() throws {
         let site = try Site(mounts: ["/m": ["FERMATA_RATE": "1m"]])

@@ -254,6 +254,28 @@ import Uploads
         #expect(try bench.content("a") == "0123456789")
     }
 
+    @Test("a repair goes on behind a file whose veto may not be run, and gives it no name")
+    func forbiddenVeto() throws {
+        let handOff = HandOff(hook: nil, veto: "/bin/true", hasManifest: false)
+        for (id, name) in [("1", "asks"), ("2", "free")] {
+            let spec = FileSpec(field: "f", fileName: name, mediaType: "", target: .test(name), total: 4)
+            let intake = Intake(bench.engine, for: mount(id == "1" ? handOff : HandOff()))
+            try intake.begin(.segment(SessionKey(mount: "m", principal: "", id: id), spec, .first(4)))
+            try intake.write("0123")
+            _ = try intake.end(isCutOff: false)
+        }
+        let engine = Engine(ledger: bench.ledger, programs: [], now: { 1_000_000 })
+        let findings = try engine.check(isRepairing: true, tombstoneSeconds: 900)
+        #expect(findings.count == 2)
+        #expect(findings.first?.failure?.contains("--allow-program /bin/true") == true, "\(findings)")
+        #expect(findings.last?.failure == nil)
+        #expect(try bench.content("free") == "0123")
+        #expect(!FileManager.default.fileExists(atPath: bench.root + "/asks"))
+        let allowed = Engine(ledger: bench.ledger, programs: ["/bin/true"], now: { 1_000_000 })
+        _ = try allowed.check(isRepairing: true, tombstoneSeconds: 900)
+        #expect(try bench.content("asks") == "0123")
+    }
+
     @Test("events are replayed and dropped by their numbers")
     func replayed() throws {
         _ = try upload(HandOff(hook: "/bin/true", veto: nil, hasManifest: false))

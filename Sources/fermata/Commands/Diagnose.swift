@@ -31,6 +31,8 @@ struct Diagnose: ParsableCommand {
     @Option(help: "As serve has it.")
     var workers = 1024
 
+    func validate() throws { try Serve.requireWorkers(workers) }
+
     func run() throws {
         let state = stateDirectory.state
         var diagnoses = HostChecks.diagnoses(state: state) + HostChecks.diagnoses(workers: workers)

@@ -76,10 +76,15 @@ struct Serve: ParsableCommand {
     /// How many uploads are swept at once. When more expire together, it may be the clock that is wrong.
     private static let expiredMax = 100
 
-    func validate() throws {
+    /// Refuses a number of workers that `serve` cannot have.
+    static func requireWorkers(_ workers: Int) throws {
         guard (1...WorkerPool.workersMax).contains(workers) else {
             throw ValidationError("--workers must be between 1 and \(WorkerPool.workersMax)")
         }
+    }
+
+    func validate() throws {
+        try Self.requireWorkers(workers)
         guard (0...3600).contains(drainSeconds) else {
             throw ValidationError("--drain-seconds must be between 0 and 3600")
         }
