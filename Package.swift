@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CPosix"),
         .target(name: "CMD5"),
+        .target(name: "CParameters"),
         .target(
             name: "Metrics",
             dependencies: ["CPosix", .product(name: "SystemPackage", package: "swift-system")],
@@ -56,7 +57,7 @@ let package = Package(
         .target(
             name: "FastCGI",
             dependencies: [
-                "CFastCGI", "CPosix", "Threading",
+                "CFastCGI", "CParameters", "CPosix", "Threading",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -81,6 +81,7 @@ struct WordError: Error {
         case .lengthMismatch, .longerThanDeclared, .fileChanged, .tooManyRanges, .noSuchPart, .offsetMismatch,
             .beyondTotal:
             self = .invalidArgument("the part does not fit the upload")
+        case .unclear(let message): self = .invalidArgument(message)
         case .refused(let message): self = .accessDenied(message)
         case .tooManyUploads(let max):
             self = .accessDenied("at most \(max) uploads at the same time; finish others first")

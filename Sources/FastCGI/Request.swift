@@ -1,4 +1,5 @@
 import CFastCGI
+import CParameters
 import CPosix
 import Glibc
 public import HTTPTypes
@@ -28,6 +29,9 @@ public struct Request: ~Copyable {
     private let stopSign: StopSign
     /// The length of the body (RFC 3875 4.1.2).
     public private(set) var contentLength: ContentLength
+    /// Whether the value of a parameter holds a NUL. What is known of it ends there, so that it is not what the web server
+    /// said: one user could pass for another.
+    public let holdsNUL: Bool
     private var received: Int64 = 0
     /// How many bytes wait in the connection, if it was looked at since the last read.
     private var queued: Int?
@@ -60,6 +64,7 @@ public struct Request: ~Copyable {
         unsafe self.connection = connection
         self.stopSign = stopSign
         unsafe entries = Self.entries(connection.pointee.envp)
+        holdsNUL = unsafe cparameters_take_note(&connection.pointee.in.pointee.FCGI_errno)
         contentLength = .unknown
         contentLength = ContentLength(text("CONTENT_LENGTH"))
     }

@@ -45,6 +45,7 @@ public struct Responder: Sendable {
     public func respond(to request: consuming Request) {
         let start = ContinuousClock.now
         if request.parameter(Self.urgentParameter) == "on" { return answerStatus(request) }
+        let fault = Self.fault(of: request)
         let parameters: MountParameters
         let head: RequestHead
         do throws(MountError) {
@@ -62,9 +63,15 @@ public struct Responder: Sendable {
         }
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         let crossOrigin = CrossOrigin(head.request, on: parameters.mount)
-        let answer = crossOrigin.extending(
-            crossOrigin.preflight ?? handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
-        )
+        let answer: Answer
+        if let fault {
+            _ = body.drain()
+            answer = crossOrigin.extending(parameters.dialect.refusal(fault, of: head, on: parameters.mount))
+        } else {
+            answer = crossOrigin.extending(
+                crossOrigin.preflight ?? handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
+            )
+        }
         let count = body.count
         // Before the client hears of it, so that what it knows of is counted.
         self.count(parameters.dialect, answer, bytes: count, since: start)
@@ -135,6 +142,17 @@ public struct Responder: Sendable {
         )
         + Array(#""error":"InternalError","detail":"The upload service is not configured; see its log"}"#.utf8)
 
+    /// Why a request is refused whatever it asks for; `nil` when it is not.
+    private static func fault(of request: borrowing Request) -> UploadError? {
+        if request.holdsNUL {
+            return .unclear(message: "a NUL is not allowed in a user name, nor anywhere else in a header")
+        }
+        return switch request.contentLength {
+        case .known, .unknown: nil
+        case .malformed: .unclear(message: "Content-Length is not a number of bytes")
+        }
+    }
+
     private static func head(_ request: borrowing Request, _ mount: Mount) throws(MountError) -> RequestHead {
         let names = RequestHead.fieldNames + (mount.origins.isEmpty ? [] : CrossOrigin.fieldNames)
         guard let httpRequest = request.httpRequest(withFields: names) else {
@@ -143,8 +161,7 @@ public struct Responder: Sendable {
         let length: Int64?
         switch request.contentLength {
         case .known(let count): length = count
-        case .unknown: length = nil
-        case .malformed: throw MountError(description: "CONTENT_LENGTH is not a number")
+        case .unknown, .malformed: length = nil
         }
         return RequestHead(
             httpRequest,

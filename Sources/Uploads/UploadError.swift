@@ -48,6 +48,8 @@ public enum UploadError: Error, Hashable, Sendable {
     case uploadBusy
     /// So many requests are under way that there was no worker for this one in time.
     case overloaded
+    /// What the web server passes on of the request cannot be understood.
+    case unclear(message: String)
     /// The site's own program does not want the file.
     case refused(message: String)
     /// The file system or the quota is full.

@@ -17,6 +17,7 @@ struct Seen: Equatable {
     var body: [UInt8] = []
     var isCutOff = false
     var areParametersComplete = true
+    var holdsNUL = false
 }
 
 /// Workers on a socket of their own. There is one for all tests, as libfcgi's request to stop is for the whole process.
@@ -38,7 +39,8 @@ final class Server: Sendable {
                 request: request.httpRequest(withFields: [.contentType, .xUploadID]),
                 length: request.contentLength,
                 user: request.parameter("REMOTE_USER"),
-                areParametersComplete: request.areParametersComplete
+                areParametersComplete: request.areParametersComplete,
+                holdsNUL: request.holdsNUL
             )
             reading: while request.parameter("TEST_UNREAD") == nil {
                 var ends = false
@@ -107,6 +109,35 @@ struct FastCGITests {
         ["REQUEST_METHOD": "POST", "TEST_ID": id].merging(more) { $1 }
     }
 
+    @Test(
+        "a parameter that holds a NUL is noticed, wherever it is, and the rest of the connection is not affected",
+        arguments: ["alice\0", "\0", "alice\0bob", String(repeating: "a", count: 70_000) + "\0"]
+    )
+    func nul(user: String) throws {
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["REMOTE_USER": user]), keepsConnection: true)
+        client.body(Array("01".utf8))
+        client.body([])
+        #expect(try client.receive().hasSuffix("hello"))
+        let seen = try server.seen(id)
+        #expect(seen.holdsNUL)
+        #expect(seen.body == Array("01".utf8) && !seen.isCutOff)
+        client.begin(parameters(["TEST_ID": id + "2", "REMOTE_USER": "alice"]), keepsConnection: true)
+        client.body([])
+        #expect(try client.receive().hasSuffix("hello"))
+        #expect(try !server.seen(id + "2").holdsNUL)
+    }
+
+    @Test("the lengths of parameters, whose bytes are 0, are no NUL", arguments: [0, 3, 127, 128, 256, 65_536])
+    func noNUL(count: Int) throws {
+        let client = try FastCGIClient(server.path)
+        let long = String(repeating: "x", count: count)
+        client.begin(parameters(["ABC": long, "LONG_NAME" + long.prefix(300): "", "REMOTE_USER": "alice"]))
+        client.body([])
+        _ = try client.receive()
+        #expect(try !server.seen(id).holdsNUL)
+    }
+
     @Test("an answer is a CGI response with its length")
     func answer() throws {
         let client = try FastCGIClient(server.path)
@@ -139,7 +170,9 @@ struct FastCGITests {
 
     @Test(
         "an empty or absent CONTENT_LENGTH means to read to the end",
-        arguments: [(nil, .unknown), ("", .unknown), ("5", .known(5)), ("-5", .malformed), ("5x", .malformed)]
+        arguments: [
+            (nil, .unknown), ("", .unknown), ("-1", .unknown), ("5", .known(5)), ("-5", .malformed), ("5x", .malformed),
+        ]
             as [(String?, Request.ContentLength)]
     )
     func contentLength(text: String?, expected: Request.ContentLength) throws {

@@ -81,6 +81,7 @@ struct DCloudError: Error {
         case .cancelled, .finished, .unknownUpload: self = .conflict("the upload is gone; start again at 0")
         case .digestMismatch, .partMismatch, .partTooSmall, .noSuchPart, .offsetMismatch, .beyondTotal:
             self = .partial("\(error)")
+        case .unclear(let message): self = .partial(message)
         case .refused(let message): self = .refused(message)
         case .tooManyRequests(let max):
             self = DCloudError(4008, .tooManyRequests, Self.stopped, detail: BusyMessage.requests(max: max))

@@ -61,6 +61,7 @@ struct OffsetError: Error {
         case .lengthMismatch, .longerThanDeclared, .tooManyRanges, .digestMismatch, .partMismatch, .partTooSmall,
             .noSuchPart, .namesExhausted:
             self = .invalidParameter
+        case .unclear(let message): self.init(.badRequest, message)
         case .refused(let message): self.init(.forbidden, message)
         case .tooManyUploads(let max):
             self.init(.forbidden, "at most \(max) uploads at the same time; finish others first")

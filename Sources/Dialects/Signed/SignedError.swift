@@ -43,6 +43,7 @@ struct SignedError: Error {
         case .noSuchPart(let number): self = .badRequest("the upload has no part \(number)")
         case .digestMismatch, .partTooSmall, .fileChanged, .tooManyRanges, .offsetMismatch, .beyondTotal:
             self = .badRequest("the part does not fit the upload")
+        case .unclear(let message): self = .badRequest(message)
         case .refused(let message): self.init(status: .forbidden, detail: message)
         case .tooManyUploads(let max):
             self.init(status: .forbidden, detail: "at most \(max) uploads at the same time; finish others first")
