@@ -66,7 +66,10 @@ extension Engine {
         _ report: inout RecoveryReport
     ) throws(UploadError) {
         if !isVerified {
-            for file in try ledger.unpublishedFiles() where file.root == root { try verify(file, in: area, &report) }
+            for file in try ledger.unpublishedFiles() where file.root == root {
+                // Another process is completing one that is busy, and has recovered before it began to serve.
+                do { try verify(file, in: area, &report) } catch .uploadBusy { continue }
+            }
         }
         try settleAnnouncedFiles(of: root)
         for file in try ledger.unpublishedWholeFiles(now: now()) where file.root == root {

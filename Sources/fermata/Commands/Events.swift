@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Ledger
+import Uploads
 
 /// `fermata events`: what programs of the site are told.
 struct Events: ParsableCommand {
@@ -72,7 +73,7 @@ extension Event {
     }
 
     fileprivate var line: String {
-        "\(id)\t\(stateName)\t\(attempts)\t\(program)\t\(failure ?? "-")"
+        "\(id)\t\(stateName)\t\(attempts)\t\(program.shown)\t\(failure?.shown ?? "-")"
     }
 }
 
