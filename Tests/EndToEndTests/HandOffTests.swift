@@ -38,7 +38,7 @@ struct HandOffTests {
             try script(
                 """
                 test -e DIR/works || { echo not yet; exit 1; }
-                cat > "$(mktemp DIR/told/XXXXXX)"
+                new=$(mktemp DIR/new.XXXXXX) && cat > "$new" && mv "$new" DIR/told/
                 """,
                 "hook",
                 in: directory
