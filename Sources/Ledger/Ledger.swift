@@ -258,7 +258,8 @@ public protocol Ledger: Sendable {
     /// - Parameter leaseSeconds: after which it is due again, unless it is settled.
     func takeDueEvent(now: Int64, leaseSeconds: Int64) throws(UploadError) -> Event?
 
-    /// Notes, durably, what became of an event, or when it is to be delivered.
+    /// Notes, durably, what became of an event that was taken, or when it is to be delivered; nothing when it has been taken
+    /// or made due again since.
     func settle(_ event: Event, as state: Event.State, failure: String?) throws(UploadError)
 
     /// All events, oldest first.

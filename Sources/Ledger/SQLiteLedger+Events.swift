@@ -145,9 +145,14 @@ extension SQLiteLedger {
                 case .due(let at): (.due, at)
                 case .delivered(let at): (.delivered, at)
                 }
+            // Another may have taken the event when the lease had run out, or it was made due: that goes on.
+            guard case .due(let leaseEnd) = event.state else { return }
             try db.run(
-                "UPDATE event SET state = ?, at = ?, failure = ? WHERE id = ?",
-                [code.rawValue, at, failure, event.id]
+                """
+                UPDATE event SET state = ?, at = ?, failure = ?
+                WHERE id = ? AND attempts = ? AND state = ? AND at = ?
+                """,
+                [code.rawValue, at, failure, event.id, event.attempts, StateCode.due.rawValue, leaseEnd]
             )
         }
     }

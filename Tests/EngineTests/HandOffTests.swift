@@ -139,6 +139,24 @@ import Uploads
         #expect(try bench.engine.deliverNext()?.event.key == taken.key)
     }
 
+    @Test("a late end of an attempt says nothing of the attempts after it", arguments: [false, true])
+    func lateSettlement(isReplayed: Bool) throws {
+        _ = try upload(HandOff(hook: "/bin/true", veto: nil, hasManifest: false))
+        let late = try #require(try bench.ledger.takeDueEvent(now: bench.engine.now(), leaseSeconds: 360))
+        let last: Event
+        if isReplayed {
+            #expect(try bench.engine.replay(late.id))
+            last = try #require(try bench.engine.events().first)
+        } else {
+            bench.clock.seconds.withLock { $0 += 361 }
+            last = try #require(try bench.ledger.takeDueEvent(now: bench.engine.now(), leaseSeconds: 360))
+        }
+        try bench.ledger.settle(late, as: .delivered(at: bench.engine.now()), failure: nil)
+        #expect(try bench.engine.events() == [last])
+        try bench.ledger.settle(last, as: .delivered(at: bench.engine.now()), failure: nil)
+        #expect(try bench.engine.events().map(\.state) == [.delivered(at: bench.engine.now())])
+    }
+
     @Test("a crash between the last segment and the name, or between the name and the ledger, loses no event")
     func recovered() throws {
         let handOff = HandOff(hook: "/bin/true", veto: nil, hasManifest: true)
