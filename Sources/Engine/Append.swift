@@ -47,6 +47,18 @@ extension Intake {
 
     /// Commits held bytes at an offset.
     func append(_ content: HeldContent, _ key: FileKey, at offset: Int64) throws(UploadError) -> Receipt {
+        for _ in 0..<Self.lookUpsMax {
+            if let receipt = try appendOrRestart(content, key, at: offset) { return receipt }
+        }
+        throw .superseded
+    }
+
+    /// `nil` when the file has moved on since it was looked up.
+    private func appendOrRestart(
+        _ content: HeldContent,
+        _ key: FileKey,
+        at offset: Int64
+    ) throws(UploadError) -> Receipt? {
         guard let upload = try engine.ledger.upload(key, now: engine.now()), upload.file.kind == .ranges else {
             throw .unknownUpload
         }
@@ -85,31 +97,47 @@ extension Intake {
         return receipt(for: file, commit)
     }
 
-    /// Puts a new file with these bytes at its start in the place of what was committed.
+    /// Puts a new file with these bytes at its start in the place of what was committed; `nil` when that has got its name
+    /// or made way for another meanwhile.
     private func restart(
         _ content: HeldContent,
         _ file: StoredFile,
         _ key: FileKey,
         _ segment: CommittedSegment
-    ) throws(UploadError) -> Receipt {
+    ) throws(UploadError) -> Receipt? {
+        let formerArea = try engine.area(file.root)
+        guard let former = try engine.openForWriting(file, in: formerArea) else { return nil }
         let area = try engine.area(mount.root)
         var staging = try reservedFile(file.spec.total, in: area)
         let new = newFile(key.session, file.spec)
         do {
             try staging.copy(content.range, of: content.file, to: 0)
+            // Whoever has taken the end over since may have put other bytes where these were.
+            if case .end = content.place { try content.file.requireUnsealed() }
             if mount.durability == .segment { try engine.sync(staging) }
             try staging.link(as: new.staging, in: area)
+        } catch .sealed {
+            guard let (current, commit) = try engine.ledger.current(file), current.isUndecided else { return nil }
+            throw .offsetMismatch(committed: commit.prefix)
         } catch {
             throw error.uploadError
         }
-        do {
-            let replaced = try engine.ledger.replace(with: new, segment, limits: limits)
-            engine.discard(replaced.leftovers)
-            return receipt(for: replaced.file, replaced.commit)
+        let replaced: (file: StoredFile, commit: Commit, leftovers: [Leftover])
+        do throws(UploadError) {
+            // Until it is replaced nobody can give it its name, after which it is not to be written again.
+            replaced = try former.whileCurrent { () throws(UploadError) in
+                guard let (current, _) = try engine.ledger.current(file), current.isUndecided else {
+                    throw .superseded
+                }
+                return try engine.ledger.replace(with: new, segment, limits: limits)
+            }
         } catch {
             // What can not be removed now is an orphan for the sweep; the ledger's error is the one that matters.
             try? area.remove(new.staging)
+            if case .superseded = error { return nil }
             throw error
         }
+        engine.discard(replaced.leftovers)
+        return receipt(for: replaced.file, replaced.commit)
     }
 }

@@ -6,7 +6,8 @@ import Uploads
 // Making one file of the parts that its client lists.
 //
 // 1. Parts that lie where they belong are not touched; only the others are copied.
-// 2. No committed byte is overwritten: where a part belongs on top of another, all are copied to a new staging file.
+// 2. No byte is overwritten or cut off that is committed, or that a request has written and may commit yet: where a part
+//    belongs on top of such, all are copied to a new staging file.
 // 3. A failure, at whatever point, leaves every committed part readable, and the call can be repeated.
 
 extension Engine {
@@ -77,8 +78,9 @@ extension Engine {
         in area: borrowing StagingArea,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> PublishedFile {
-        guard plan.needsNewFile else {
-            for move in plan.moves { try copy(move, of: file, staging, to: staging, in: area) }
+        let needsNewFile = plan.needsNewFile ? true : try !isFree(staging, plan, file)
+        guard needsNewFile else {
+            for move in plan.misplaced { try copy(move, of: file, staging, to: staging, in: area) }
             try check(staging, plan, rules)
             let assembly = plan.assembly(in: file.staging)
             return try publish(file, staging, assembly: assembly, in: area, tombstoneSeconds)
@@ -90,7 +92,7 @@ extension Engine {
                 try new.reserve(total: plan.total)
                 return new
             }
-            for move in plan.moves { try copy(move, of: file, staging, to: new, in: area) }
+            for move in plan.all { try copy(move, of: file, staging, to: new, in: area) }
             try check(new, plan, rules)
             do {
                 try new.link(as: name, in: area)
@@ -104,6 +106,24 @@ extension Engine {
             if try ledger.current(file) != nil { try? area.remove(name) }
             throw error
         }
+    }
+
+    /// Whether no request has bytes in a staging file, with its exclusive lock held, that the plan would overwrite or cut
+    /// off; until the file is closed none can have.
+    private func isFree(
+        _ staging: borrowing StagingFile,
+        _ plan: AssemblyPlan,
+        _ file: StoredFile
+    ) throws(UploadError) -> Bool {
+        let isChanged = try staged { () throws(StagingError) in
+            if !plan.misplaced.isEmpty { return true }
+            return try staging.isLonger(than: plan.total)
+        }
+        guard isChanged else { return true }
+        guard try staged({ () throws(StagingError) in try staging.claimAllSlots() }) else { return false }
+        // Who had a slot a moment ago may have committed a part there.
+        guard try ledger.parts(of: file) == plan.known else { throw .superseded }
+        return true
     }
 
     /// Copies a part to where it belongs.
@@ -156,10 +176,12 @@ struct AssemblyPlan {
     let total: Int64
     /// True when the file can not be made in its staging file without overwriting committed bytes.
     let needsNewFile: Bool
-    /// The copies to make, ascending.
-    let moves: [Move]
+    /// Where each part belongs, ascending.
+    let all: [Move]
+    /// The parts of these that lie elsewhere.
+    let misplaced: [Move]
 
-    /// A part that is to be copied.
+    /// A part and its place.
     struct Move: Hashable {
         let part: StoredPart
         /// Where its first byte belongs.
@@ -179,7 +201,8 @@ struct AssemblyPlan {
         }
         let total = end
         self.total = total
-        let misplaced = all.filter { $0.part.place != .staging(offset: $0.offset) && $0.part.part.size > 0 }
+        self.all = all
+        misplaced = all.filter { $0.part.place != .staging(offset: $0.offset) && $0.part.part.size > 0 }
         let occupied = Coverage(parts.compactMap(\.bytesInStaging))
         needsNewFile =
             misplaced.contains { move in
@@ -188,7 +211,6 @@ struct AssemblyPlan {
             // What lies behind the end is cut off before anybody is asked about the file, so nothing may lie there that is
             // still needed when it is refused its name.
             || parts.contains { ($0.bytesInStaging?.end ?? 0) > total }
-        moves = needsNewFile ? all : misplaced
     }
 
     /// What the ledger is told of the finished file.

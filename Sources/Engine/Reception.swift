@@ -118,7 +118,16 @@ struct Reception: ~Copyable {
     /// Moves what has come so far to a file of its own, where the rest will go too.
     mutating func moveAside(to other: consuming StagingFile) throws(UploadError) {
         let range = try writtenRange()
-        do { try other.copy(range, of: file, to: 0) } catch { throw error.uploadError }
+        do {
+            try other.copy(range, of: file, to: 0)
+            // Whoever has taken the end over since may have put other bytes where these were.
+            if case .held(.end) = purpose { try file.requireUnsealed() }
+        } catch .sealed {
+            isSealed = true
+            return
+        } catch {
+            throw error.uploadError
+        }
         file = other
         base = 0
         purpose = .held(.aside(countExact: nil))

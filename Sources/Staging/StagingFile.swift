@@ -256,6 +256,19 @@ public struct StagingFile: ~Copyable {
         }
     }
 
+    /// Claims every slot until this open file is closed; false when another request has one.
+    public func claimAllSlots() throws(StagingError) -> Bool {
+        guard let slots = ByteRange(offset: Self.bytes.end, count: Int64(Self.inUseIndex)) else { return false }
+        let file = file
+        return try Errno.wrap("claim slots") { () throws(Errno) in try tryLock(file, .exclusive, slots) }
+    }
+
+    /// Whether anything lies behind the first `count` bytes.
+    public func isLonger(than count: Int64) throws(StagingError) -> Bool {
+        let file = file
+        return try Errno.wrap("stat staging file") { () throws(Errno) in try status(of: file).st_size > count }
+    }
+
     private func whileWritable(_ body: () throws(Errno) -> Void) throws(StagingError) {
         switch access {
         case .anonymous, .held:
@@ -287,7 +300,7 @@ public struct StagingFile: ~Copyable {
     }
 
     /// Refuses a file that is sealed, has no name any more, or was taken over.
-    func requireUnsealed() throws(StagingError) {
+    public func requireUnsealed() throws(StagingError) {
         let file = file
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
         let size = Int64(status.st_size)

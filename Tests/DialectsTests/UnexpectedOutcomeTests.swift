@@ -143,4 +143,25 @@ import Uploads
             #expect(answer?.code == "Invalid offset")
         }
     }
+
+    @Test("a POST that finds the file whole while another request begins it anew tells where that one is")
+    func restartedBeforePost() {
+        let mount = Mount(name: "m", root: "/r")
+        var exchange = exchange(.offset, "multipart/form-data; boundary=x", on: mount)
+        let fields = [("storage_path", "s"), ("file_relative_path", "a"), ("file_type", "a/b"), ("file_size", "10")]
+        for (name, value) in fields {
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+        let opened = [Int64(10), 4].map { prefix in
+            Outcome.described(SessionProgress(files: [FileProgress(spec: Self.spec, prefix: prefix)], fields: []))
+        }
+        let results: [Result<Outcome, UploadError>] = [
+            .success(.found(.folder)), .success(.done), .success(.found(.nothing)), .success(opened[0]),
+            .failure(.superseded), .success(opened[1]),
+        ]
+        let answer = drive(exchange.bodyEnded(.whole), results).answer
+        let text = String(decoding: answer?.body ?? [], as: UTF8.self)
+        #expect(answer?.status == .ok)
+        #expect(text.contains("\"offset\":4"), "\(text)")
+    }
 }

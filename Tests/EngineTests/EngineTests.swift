@@ -637,6 +637,30 @@ final class Bench: Sendable {
         #expect(try bench.content("a") == "0123456789")
     }
 
+    @Test("a file is not begun anew with bytes of whoever has taken its end over", arguments: ["ABCD", "ABCDEFGH"])
+    func overtakenRestart(text: String) throws {
+        let key = FileKey(bench.key)
+        let spec = FileSpec(field: "", fileName: "a", mediaType: "", target: .test("a", ifTaken: .replace), total: 10)
+        _ = try bench.intake().perform(.open(NewUpload(key, spec, fields: [], kind: .ranges)))
+        let (first, late, next) = (bench.intake(), bench.intake(), bench.intake())
+        for (intake, bytes) in [(first, "0123"), (late, "ABCD"), (next, "wxyz")] {
+            try intake.begin(.append(AppendDestination(key, bytesMax: 100)))
+            try intake.write(bytes)
+            guard intake === first else { continue }
+            guard case .held(let held, _, _) = try first.end(isCutOff: false) else { throw CancellationError() }
+            _ = try first.perform(.append(held, key, offset: 0))
+        }
+        #expect(throws: UploadError.offsetMismatch(committed: 4)) {
+            // Four bytes more are too many behind the first four, and not at 0.
+            if text.count > 4 { try late.write(String(text.dropFirst(4))) }
+            guard case .held(let held, _, _) = try late.end(isCutOff: false) else { return }
+            _ = try late.perform(.append(held, key, offset: 0))
+        }
+        guard case .held(let held, _, _) = try next.end(isCutOff: false) else { throw CancellationError() }
+        _ = try next.perform(.append(held, key, offset: 4))
+        #expect(try bench.ledger.upload(key, now: 0)?.commit.prefix == 8)
+    }
+
     @Test("a request that has lost the end of a file, and sends more than there is room for, is told so")
     func overtakenBeyondRoom() throws {
         let key = FileKey(bench.key)

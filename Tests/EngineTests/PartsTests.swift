@@ -272,6 +272,38 @@ private struct Upload {
         #expect(try bench.staged().isEmpty)
     }
 
+    @Test("a completion that fails has not overwritten what a request had written and commits afterwards")
+    func moveOverBytesOnTheirWay() throws {
+        let upload = try Upload(bench)
+        let first = String(repeating: "1", count: 1000)
+        let intake = try upload.begin(1, hint: 1000)
+        try intake.write(first)
+        try upload.sendLateBound(2, kilo)
+        #expect(throws: UploadError.digestMismatch) {
+            try upload.complete([(2, kilo)]) { $0.digest = MD5.digest(of: "x") }
+        }
+        try upload.end(intake, 1)
+        #expect(try bench.engine.check(isRepairing: false, tombstoneSeconds: 900).isEmpty)
+        _ = try upload.complete([(1, first), (2, kilo)])
+        #expect(try bench.content("folder/a") == first + kilo)
+    }
+
+    @Test("a completion that fails has not cut off what a request had written and commits afterwards")
+    func cutOffBytesOnTheirWay() throws {
+        let upload = try Upload(bench)
+        try upload.send(1, kilo)
+        let intake = try upload.begin(2, hint: 1000)
+        try intake.write("two")
+        try FileManager.default.createDirectory(atPath: bench.root + "/folder/a", withIntermediateDirectories: true)
+        #expect(throws: UploadError.pathBlocked) { try upload.complete([(1, kilo)]) }
+        try upload.end(intake, 2)
+        #expect(try bench.engine.check(isRepairing: false, tombstoneSeconds: 900).isEmpty)
+        try FileManager.default.removeItem(atPath: bench.root + "/folder/a")
+        _ = try upload.complete([(1, kilo), (2, "two")])
+        #expect(try bench.content("folder/a") == kilo + "two")
+        #expect(try bench.staged().isEmpty)
+    }
+
     @Test("10,000 parts make one file")
     func manyParts() throws {
         let upload = try Upload(bench, layout: PartLayout(stride: 10, total: 100_000))

@@ -13,6 +13,9 @@ struct OffsetExchange: Exchange {
         "storage_path", "file_relative_path", "file_type", "file_size", "upload_offset",
     ]
 
+    /// How often a file that others begin anew at the same moment is opened again.
+    private static let triesMax = 8
+
     private enum Operation {
         case create
         case append(id: String)
@@ -143,15 +146,30 @@ struct OffsetExchange: Exchange {
             target: Target(path, ifTaken: .replace),
             total: size
         )
-        let upload = NewUpload(key, spec, fields: fields, kind: .ranges)
-        return .perform(.open(upload), orFail: refusal) { outcome in
+        return open(NewUpload(key, spec, fields: fields, kind: .ranges), key, size: size, triesLeft: Self.triesMax)
+    }
+
+    private func open(_ upload: NewUpload, _ key: FileKey, size: Int64, triesLeft: Int) -> Step {
+        .perform(.open(upload), orFail: refusal) { outcome in
             guard case .described(let session?) = outcome, let file = session.file(key.field) else {
                 return refuse(.unknownUpload)
             }
             let data = Self.data(key, session, offset: file.prefix, size: size, withName: false)
             guard file.prefix == size else { return answer("success", data) }
             // The client sends nothing more when nothing is left to send, so that it must hear of a file that has no name.
-            return publish(key) { _ in answer("success", data) }
+            return .perform(.publish(key)) { result in
+                switch result {
+                case .success(.published): answer("success", data)
+                // Another request has begun the file anew meanwhile: the client hears where that one is.
+                case .success, .failure(.superseded):
+                    if triesLeft > 0 {
+                        open(upload, key, size: size, triesLeft: triesLeft - 1)
+                    } else {
+                        refuse(.wrongOffset)
+                    }
+                case .failure(let error): failed(error, key)
+                }
+            }
         }
     }
 
@@ -224,22 +242,16 @@ struct OffsetExchange: Exchange {
         // What the answer needs is asked for first: nothing may fail between the file's name and the answer.
         .describe(key.session, orFail: refusal) { session in
             guard let session else { return refuse(.unknownUpload) }
-            return publish(key) { file in
-                let total = file.spec.total
-                let data = Self.data(key, session, offset: total, size: total, withName: true)
-                return answer("File uploaded successfully", data)
-            }
-        }
-    }
-
-    /// Publishes a file that was whole a moment ago.
-    private func publish(_ key: FileKey, then step: @escaping (PublishedFile) -> Step) -> Step {
-        .perform(.publish(key)) { result in
-            switch result {
-            case .success(.published(let file)): step(file)
-            // Another request has begun the file anew meanwhile: its client asks where to go on.
-            case .success, .failure(.superseded): refuse(.wrongOffset)
-            case .failure(let error): failed(error, key)
+            return .perform(.publish(key)) { result in
+                switch result {
+                case .success(.published(let file)):
+                    let total = file.spec.total
+                    let data = Self.data(key, session, offset: total, size: total, withName: true)
+                    return answer("File uploaded successfully", data)
+                // Another request has begun the file anew meanwhile: its client asks where to go on.
+                case .success, .failure(.superseded): return refuse(.wrongOffset)
+                case .failure(let error): return failed(error, key)
+                }
             }
         }
     }
