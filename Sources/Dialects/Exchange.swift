@@ -5,7 +5,9 @@ public import Uploads
 /// What a dialect is asked: the head of a request, as the web server passed it on.
 public struct RequestHead: Sendable {
     /// The header fields that dialects look at.
-    public static let fieldNames: [HTTPField.Name] = [.contentType]
+    public static let fieldNames: [HTTPField.Name] =
+        [.contentType, .contentEncoding, .contentRange] + (extendedContentRange.map { [$0] } ?? [])
+    private static let extendedContentRange = HTTPField.Name("X-Content-Range")
 
     /// Method, path and header fields.
     public let request: HTTPRequest
@@ -17,6 +19,10 @@ public struct RequestHead: Sendable {
     public let contentLength: Int64?
     /// The Content-Type field; `nil` when there is none.
     let contentType: String?
+    /// The Content-Range field, by its own name or by that of nginx-upload-module; `nil` when there is none.
+    let contentRange: String?
+    /// How the body is encoded, other than as it is (RFC 9110 8.4); `nil` when it is not.
+    public let contentEncoding: String?
 
     /// The head of a request.
     public init(_ request: HTTPRequest, pathInfo: String, query: String, contentLength: Int64?) {
@@ -25,6 +31,11 @@ public struct RequestHead: Sendable {
         self.query = query
         self.contentLength = contentLength
         contentType = request.headerFields[.contentType]
+        contentRange =
+            request.headerFields[.contentRange] ?? Self.extendedContentRange.flatMap { request.headerFields[$0] }
+        contentEncoding = request.headerFields[.contentEncoding].flatMap {
+            ["", "identity"].contains($0.trimmingWhiteSpace().lowercased()) ? nil : $0
+        }
     }
 }
 
@@ -71,6 +82,8 @@ public enum BodyEnding: Hashable, Sendable {
 public protocol Exchange {
     /// How to read the body.
     var body: BodyPlan { get }
+    /// What the web server configured.
+    var mount: Mount { get }
     /// The bounds of a form.
     var formLimits: MultipartLimits { get }
     /// Whose limits hold, when the request says for itself on whose behalf it is made; `nil` leaves it to the mount.
@@ -227,9 +240,19 @@ extension Result<Outcome, UploadError> {
     }
 }
 
+extension MultipartLimits {
+    /// The bounds that a mount has for forms.
+    init(_ mount: Mount) {
+        self.init()
+        partsMax = mount.formPartsMax
+        fieldBytesMax = mount.fieldBytesMax
+        allFieldBytesMax = mount.allFieldBytesMax
+    }
+}
+
 /// What a dialect does not expect in its bodies is of no use to it.
 extension Exchange {
-    public var formLimits: MultipartLimits { MultipartLimits() }
+    public var formLimits: MultipartLimits { MultipartLimits(mount) }
 
     public var principal: String? { nil }
 

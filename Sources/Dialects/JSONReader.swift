@@ -1,3 +1,5 @@
+package import Uploads
+
 /// Reads JSON (RFC 8259), or the relaxed literal that some clients send in its place (docs/dialects/README.md 0.3).
 ///
 /// The relaxed literal is JSON and, beyond it: keys that are bare names or decimal digits, strings in single quotes,
@@ -20,10 +22,13 @@ package struct JSONReader {
         case syntax(offset: Int)
         /// Arrays and objects are nested too deeply.
         case tooDeep
+        /// A byte order mark stands before it (RFC 8259 8.1).
+        case byteOrderMark
 
         package var description: String {
             switch self {
             case .syntax(let offset): "it can not be read from byte \(offset) on"
+            case .byteOrderMark: "it begins with a byte order mark, which JSON must not have"
             case .tooDeep: "it is nested more than \(JSONReader.nestingMax) deep"
             }
         }
@@ -35,6 +40,7 @@ package struct JSONReader {
 
     /// The one value that a text consists of.
     package static func read(_ bytes: [UInt8], _ syntax: Syntax = .strict) throws(Failure) -> JSON {
+        guard !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else { throw .byteOrderMark }
         var reader = JSONReader(bytes: bytes, syntax: syntax)
         let value = try reader.value(depth: 0)
         reader.skipSpace()

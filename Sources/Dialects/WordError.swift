@@ -44,10 +44,10 @@ struct WordError: Error {
     }
 
     /// A body that could not be read.
-    init(_ failure: RequestForm.Failure, media: String) {
+    init(_ failure: RequestForm.Failure) {
         switch failure {
-        case .mediaType:
-            self.init(status: .unsupportedMediaType, word: "UnsupportedMediaType", message: "the body must be \(media)")
+        case .mediaType(let message):
+            self.init(status: .unsupportedMediaType, word: "UnsupportedMediaType", message: message)
         case .malformed(let message): self = .invalidArgument(message)
         case .tooLarge(let message): self = .tooLarge(message)
         case .cutOff: self = .invalidArgument("the body was cut off")
@@ -82,6 +82,8 @@ struct WordError: Error {
             .beyondTotal:
             self = .invalidArgument("the part does not fit the upload")
         case .unclear(let message): self = .invalidArgument(message)
+        case .fieldsTooLarge(let bytesMax): self = .tooLarge(UploadError.words(forFieldBytes: bytesMax))
+        case .tooManyFields(let max): self = .tooLarge(UploadError.words(forFields: max))
         case .refused(let message): self = .accessDenied(message)
         case .tooManyUploads(let max):
             self = .accessDenied("at most \(max) uploads at the same time; finish others first")

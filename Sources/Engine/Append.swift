@@ -80,9 +80,35 @@ extension Intake {
         else { throw .beyondTotal(total: total) }
         let segment = CommittedSegment(range: range, checksum: content.checksum)
         if offset == 0, committed > 0 { return try restart(content, file, key, segment) }
+        if case .own = content.place { return try appendCopy(content, key, segment) }
         guard case .end(let own, offset) = content.place, own.id == file.id, own.staging == file.staging else {
             throw .offsetMismatch(committed: committed)
         }
+        return try commitAtEnd(content, file, segment)
+    }
+
+    /// Brings bytes that were written to a file of their own to the end, and commits them there.
+    private func appendCopy(
+        _ content: HeldContent,
+        _ key: FileKey,
+        _ segment: CommittedSegment
+    ) throws(UploadError) -> Receipt {
+        let offset = segment.range.offset
+        var reception = try receive(AppendDestination(key, bytesMax: segment.range.count))
+        // Others may have moved the end since it was looked up, and may have finished the file.
+        guard case .held(.end(let file, offset)) = reception.purpose else {
+            throw .offsetMismatch(committed: offset)
+        }
+        try reception.copy(from: content)
+        return try commitAtEnd(reception.hold(.end(file, offset: offset)), file, segment)
+    }
+
+    /// Commits bytes that were written behind the committed ones.
+    private func commitAtEnd(
+        _ content: HeldContent,
+        _ file: StoredFile,
+        _ segment: CommittedSegment
+    ) throws(UploadError) -> Receipt {
         try syncIfDurable(content.file)
         let commit: Commit
         do throws(UploadError) {
@@ -91,7 +117,7 @@ extension Intake {
                 try engine.ledger.commit(segment, to: file, limits: limits)
             }
         } catch .superseded {
-            throw .offsetMismatch(committed: committed)
+            throw .offsetMismatch(committed: segment.range.offset)
         }
         if commit.needsSync { try engine.syncSegments(of: file, content.file) }
         return receipt(for: file, commit)

@@ -12,12 +12,14 @@ extension Intake {
         switch command {
         case .describe(let key):
             return .described(try describe(key))
+        case .outline(let key):
+            return .outlined(try outline(key))
         case .issueNumber:
             return .number(try ledger.issueNumber())
         case .open(let upload):
             return .described(try open(upload))
         case .store(let fields, let key):
-            try ledger.store(fields, in: key, expiresAt: mount.expiry(at: now), now: now)
+            try ledger.store(fields, in: key, limits: fieldLimits, expiresAt: mount.expiry(at: now), now: now)
             return .done
         case .remove(let key):
             engine.discard(try ledger.remove(key))
@@ -53,15 +55,26 @@ extension Intake {
         }
     }
 
-    /// The state of a session. A file that has its name, though the ledger has not noted it yet, is published.
+    /// The state of a session.
     private func describe(_ key: SessionKey) throws(UploadError) -> SessionProgress? {
         guard let progress = try engine.ledger.progress(of: key, now: engine.now()) else { return nil }
-        guard progress.files.contains(where: \.isBeingPublished) else { return progress }
-        var files: [FileProgress] = []
-        for file in progress.files {
-            files.append(file.isBeingPublished ? try settled(file, of: key) : file)
+        return SessionProgress(files: try settled(progress.files, of: key), fields: progress.fields)
+    }
+
+    /// The state of a session without the values of its fields.
+    private func outline(_ key: SessionKey) throws(UploadError) -> SessionOutline? {
+        guard let outline = try engine.ledger.outline(of: key, now: engine.now()) else { return nil }
+        return SessionOutline(files: try settled(outline.files, of: key), fieldNames: outline.fieldNames)
+    }
+
+    /// The files of a session. One that has its name, though the ledger has not noted it yet, is published.
+    private func settled(_ files: [FileProgress], of key: SessionKey) throws(UploadError) -> [FileProgress] {
+        guard files.contains(where: \.isBeingPublished) else { return files }
+        var settledFiles: [FileProgress] = []
+        for file in files {
+            settledFiles.append(file.isBeingPublished ? try settled(file, of: key) : file)
         }
-        return SessionProgress(files: files, fields: progress.fields)
+        return settledFiles
     }
 
     /// A file that is about to have its name, or has it.
@@ -92,7 +105,13 @@ extension Intake {
         let (key, now) = (upload.key, engine.now())
         let expiresAt = mount.expiry(at: now)
         if try goesOn(upload) {
-            try engine.ledger.store(upload.fields, in: key.session, expiresAt: expiresAt, now: now)
+            try engine.ledger.store(
+                upload.fields,
+                in: key.session,
+                limits: fieldLimits,
+                expiresAt: expiresAt,
+                now: now
+            )
         } else {
             let area = try engine.area(mount.root)
             var staging = try reservedFile(upload.spec.total, in: area)
@@ -141,6 +160,11 @@ extension Intake {
     }
 
     // MARK: Terms
+
+    /// How much the fields of a session may come to.
+    private var fieldLimits: FieldLimits {
+        FieldLimits(bytesMax: mount.allFieldBytesMax, valuesMax: mount.formPartsMax)
+    }
 
     /// The terms of a commit on this mount.
     var limits: CommitLimits {

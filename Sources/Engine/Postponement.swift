@@ -45,7 +45,7 @@ extension UploadError {
         case .tooLarge, .lengthMismatch, .longerThanDeclared, .fileChanged, .superseded, .tooManyRanges,
             .namesExhausted, .unknownUpload, .finished, .cancelled, .digestMismatch, .partMismatch, .partTooSmall,
             .noSuchPart, .offsetMismatch, .beyondTotal, .pathBlocked, .tooManyUploads, .quotaExceeded, .refused,
-            .tooManyRequests, .uploadBusy, .overloaded, .unclear:
+            .tooManyRequests, .uploadBusy, .overloaded, .unclear, .fieldsTooLarge, .tooManyFields:
             "\(self)"
         }
     }

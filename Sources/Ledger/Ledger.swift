@@ -18,6 +18,9 @@ public protocol Ledger: Sendable {
     /// The files and fields of a session; `nil` when there is none.
     func progress(of key: SessionKey, now: Int64) throws(UploadError) -> SessionProgress?
 
+    /// The files of a session and the names of its fields; `nil` when there is none.
+    func outline(of key: SessionKey, now: Int64) throws(UploadError) -> SessionOutline?
+
     /// The file of a session under a field name, and whether bytes of `range` are committed in it.
     func file(
         _ field: String,
@@ -94,8 +97,17 @@ public protocol Ledger: Sendable {
     /// The file as it is now; `nil` when it was removed or restarted.
     func current(_ file: StoredFile) throws(UploadError) -> (file: StoredFile, commit: Commit)?
 
-    /// Stores data fields in a session that exists; the last value of a name wins.
-    func store(_ fields: [FormField], in key: SessionKey, expiresAt: Int64, now: Int64) throws(UploadError)
+    /// Stores data fields in a session that exists, in the place of all values that their names have; values of one name
+    /// keep their order.
+    ///
+    /// - Throws: `fieldsTooLarge` or `tooManyFields`, and nothing is stored.
+    func store(
+        _ fields: [FormField],
+        in key: SessionKey,
+        limits: FieldLimits,
+        expiresAt: Int64,
+        now: Int64
+    ) throws(UploadError)
 
     /// Removes a session.
     ///

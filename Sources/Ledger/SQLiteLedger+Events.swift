@@ -210,11 +210,4 @@ extension Database {
     func dueEvents() throws -> Int {
         try row("SELECT count(*) FROM event WHERE state = ?", [StateCode.due.rawValue]) { $0[0] } ?? 0
     }
-
-    /// The data fields of a session.
-    func fields(of session: Int64) throws -> [FormField] {
-        try rows("SELECT name, value FROM field WHERE session = ? ORDER BY id", [session]) {
-            FormField(name: $0[0], value: $0[1])
-        }
-    }
 }

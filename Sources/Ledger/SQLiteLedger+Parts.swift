@@ -11,7 +11,7 @@ extension SQLiteLedger {
         try write("open upload") { db in
             var leftovers: [Leftover] = []
             let session = try db.makeSession(new, &leftovers)
-            try db.store(upload.fields, in: session)
+            try db.store(upload.fields, in: session, limits: nil)
             try db.run("UPDATE session SET expiresAt = max(expiresAt, ?) WHERE id = ?", [new.expiresAt, session])
             if let old = try db.file(new.spec.field, in: session, now: new.now) {
                 // Called again after its first call was carried out.

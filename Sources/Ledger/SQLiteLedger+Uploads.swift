@@ -12,40 +12,25 @@ extension SQLiteLedger {
     private func knownProgress(of key: SessionKey, now: Int64) throws(UploadError) -> SessionProgress? {
         try read("read session") { db in
             guard let session = try db.session(key, now: now) else { return nil }
-            let files = try db.rows(
-                """
-                SELECT \(fileColumns), \(prefixColumn) FROM file WHERE session = ? AND phase > 0
-                AND (tombstoneUntil IS NULL OR tombstoneUntil > ?) ORDER BY id
-                """,
-                [session, now],
-                StoredFile.withProgress(row:)
-            ).map { file, commit in
-                let parts = try db.parts(of: file).map(\.part)
-                switch file.phase {
-                case .published(let path):
-                    let total = file.spec.total
-                    return FileProgress(
-                        spec: file.spec,
-                        prefix: total,
-                        state: .published(path: path),
-                        parts: parts,
-                        kind: file.kind
-                    )
-                case .cancelled:
-                    return FileProgress(spec: file.spec, prefix: 0, state: .cancelled, kind: file.kind)
-                case .reserved, .open:
-                    return FileProgress(spec: file.spec, prefix: commit.prefix, parts: parts, kind: file.kind)
-                case .publishing:
-                    return FileProgress(
-                        spec: file.spec,
-                        prefix: commit.prefix,
-                        parts: parts,
-                        kind: file.kind,
-                        isBeingPublished: true
-                    )
-                }
-            }
-            return SessionProgress(files: files, fields: try db.fields(of: session))
+            return SessionProgress(
+                files: try db.progress(of: session, now: now),
+                fields: try db.fields(of: session)
+            )
+        }
+    }
+
+    public func outline(of key: SessionKey, now: Int64) throws(UploadError) -> SessionOutline? {
+        if let outline = try knownOutline(of: key, now: now) { return outline }
+        return try adoptFormer(key) ? knownOutline(of: key, now: now) : nil
+    }
+
+    private func knownOutline(of key: SessionKey, now: Int64) throws(UploadError) -> SessionOutline? {
+        try read("read session") { db in
+            guard let session = try db.session(key, now: now) else { return nil }
+            return SessionOutline(
+                files: try db.progress(of: session, now: now),
+                fieldNames: try db.fieldNames(of: session)
+            )
         }
     }
 
@@ -169,13 +154,53 @@ extension SQLiteLedger {
     public func store(
         _ fields: [FormField],
         in key: SessionKey,
+        limits: FieldLimits,
         expiresAt: Int64,
         now: Int64
     ) throws(UploadError) {
         try write("store fields") { db in
             guard let session = try db.session(key, now: now) else { return }
-            try db.store(fields, in: session)
+            try db.store(fields, in: session, limits: limits)
             try db.keep(session, until: expiresAt)
+        }
+    }
+}
+
+extension Database {
+    /// How far the files of a session are, in order of first appearance.
+    fileprivate func progress(of session: Int64, now: Int64) throws -> [FileProgress] {
+        try rows(
+            """
+            SELECT \(fileColumns), \(prefixColumn) FROM file WHERE session = ? AND phase > 0
+            AND (tombstoneUntil IS NULL OR tombstoneUntil > ?) ORDER BY id
+            """,
+            [session, now],
+            StoredFile.withProgress(row:)
+        ).map { file, commit in
+            let parts = try parts(of: file).map(\.part)
+            switch file.phase {
+            case .published(let path):
+                let total = file.spec.total
+                return FileProgress(
+                    spec: file.spec,
+                    prefix: total,
+                    state: .published(path: path),
+                    parts: parts,
+                    kind: file.kind
+                )
+            case .cancelled:
+                return FileProgress(spec: file.spec, prefix: 0, state: .cancelled, kind: file.kind)
+            case .reserved, .open:
+                return FileProgress(spec: file.spec, prefix: commit.prefix, parts: parts, kind: file.kind)
+            case .publishing:
+                return FileProgress(
+                    spec: file.spec,
+                    prefix: commit.prefix,
+                    parts: parts,
+                    kind: file.kind,
+                    isBeingPublished: true
+                )
+            }
         }
     }
 }
@@ -222,19 +247,6 @@ extension Database {
     /// Has a session expire at a time.
     fileprivate func keep(_ session: Int64, until expiresAt: Int64) throws {
         try run("UPDATE session SET expiresAt = ?1 WHERE id = ?2 AND expiresAt <> ?1", [expiresAt, session])
-    }
-
-    /// Stores data fields in a session; the last value of a name wins.
-    func store(_ fields: [FormField], in session: Int64) throws {
-        for field in fields {
-            try run(
-                """
-                INSERT INTO field (session, name, value) VALUES (?, ?, ?)
-                ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
-                """,
-                [session, field.name, field.value]
-            )
-        }
     }
 
     /// The session of a new file, made when there is none; one that has expired is removed first.

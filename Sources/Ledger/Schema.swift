@@ -232,6 +232,25 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("8 field values") { db in
+            try db.execute(
+                sql: """
+                    -- a data field may have several values, numbered from 0 in their order
+                    CREATE TABLE fieldValue (
+                        id INTEGER PRIMARY KEY,
+                        session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE,
+                        name TEXT NOT NULL,
+                        number INTEGER NOT NULL,
+                        value TEXT NOT NULL,
+                        UNIQUE (session, name, number)
+                    ) STRICT;
+                    INSERT INTO fieldValue (id, session, name, number, value)
+                        SELECT id, session, name, 0, value FROM field;
+                    DROP TABLE field;
+                    ALTER TABLE fieldValue RENAME TO field;
+                    """
+            )
+        }
         migrator.registerMigration("9 hand-off") { db in
             try db.execute(
                 sql: """

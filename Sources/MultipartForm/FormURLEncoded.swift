@@ -31,6 +31,14 @@ public enum FormURLEncoded {
         return fields
     }
 
+    /// Whether bytes are the start of a multipart body instead: a line that begins with two dashes, as no urlencoded body
+    /// has lines.
+    public static func isMultipart(_ bytes: [UInt8]) -> Bool {
+        let line = bytes.prefix(Boundary.bytesMax + 4)
+        guard line.starts(with: "--".utf8), let end = line.firstIndex(of: 0x0D) else { return false }
+        return end + 1 < bytes.count && bytes[end + 1] == 0x0A
+    }
+
     private static func decode(_ bytes: ArraySlice<UInt8>) -> String {
         clientText(decodingPercent(bytes.map { $0 == UInt8(ascii: "+") ? 0x20 : $0 }[...]))
     }

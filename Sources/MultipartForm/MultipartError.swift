@@ -36,13 +36,15 @@ public enum MultipartError: Error, Hashable, Sendable {
     case fieldsTooLarge(max: Int)
     /// More than `max` bytes are of no file and no field.
     case tooMuchBesides(max: Int64)
+    /// The body is multipart/form-data, though it says that it is urlencoded.
+    case otherMedia
 
     /// True when the form may be well-formed but is larger than a limit allows.
     public var isLimit: Bool {
         switch self {
         case .boundaryMissing, .boundaryTooLong, .noDelimiter, .truncated, .headerMalformed, .headerRepeated,
             .parameterRepeated, .parameterUnclosed, .fileWithoutName, .encodingUnknown, .encodingBroken,
-            .mixedMalformed, .nestedTooDeep:
+            .mixedMalformed, .nestedTooDeep, .otherMedia:
             false
         case .tooManyParts, .partHeaderTooLarge, .fieldTooLarge, .fieldsTooLarge, .tooMuchBesides: true
         }
@@ -70,11 +72,12 @@ extension MultipartError: CustomStringConvertible {
             "\(Self.part(field)) is not valid \(encoding.name): \(failure)"
         case .mixedMalformed(let field, let reason): "\(Self.part(field)) is multipart/mixed: \(reason)"
         case .nestedTooDeep(let field): "\(Self.part(field)) has parts whose parts have parts"
-        case .tooManyParts(let max): "a form may have at most \(max) parts"
+        case .tooManyParts(let max): "a form may have at most \(max) parts (FERMATA_MAX_PARTS_IN_FORM)"
         case .partHeaderTooLarge(let max): "the headers of a part may have at most \(max) bytes"
-        case .fieldTooLarge(let max): "a field may have at most \(max) bytes"
+        case .fieldTooLarge(let max): "a field may have at most \(max) bytes (FERMATA_MAX_FIELD)"
         case .tooMuchBesides(let max): "a form may have at most \(max) bytes besides its files and fields"
-        case .fieldsTooLarge(let max): "all fields together may have at most \(max) bytes"
+        case .fieldsTooLarge(let max): "all fields together may have at most \(max) bytes (FERMATA_MAX_FIELDS)"
+        case .otherMedia: "the body is multipart/form-data, but Content-Type says application/x-www-form-urlencoded"
         }
     }
 
@@ -93,7 +96,7 @@ extension MultipartError: CustomStringConvertible {
 /// receiver.
 public struct MultipartLimits: Hashable, Sendable {
     /// The number of parts.
-    public var partsMax = 256
+    public var partsMax = 1_000
     /// The header block of one part, in bytes, without the blank line that ends it.
     public var partHeaderBytesMax = 16 << 10
     /// The value of one field, in bytes.

@@ -1,4 +1,5 @@
-/// Finds the parts of a multipart body (RFC 2046 5.1.1, with the tolerances of docs/dialects/README.md 0.4), whatever is in them.
+/// Finds the parts of a multipart body (RFC 2046 5.1.1, with the tolerances of docs/dialects/README.md 0.4), whatever is
+/// in them.
 ///
 ///     preamble --delimiter--> tail --CRLF--> header --blank line--> start/data --delimiter--> tail
 ///                             tail --"--"--> epilogue

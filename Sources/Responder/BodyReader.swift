@@ -75,7 +75,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
 
     /// Reads a multipart form, part by part.
     mutating func readForm(_ boundary: Boundary, _ reader: inout FormReader) -> BodyEnding {
-        var parser = MultipartParser(boundary: boundary)
+        var parser = MultipartParser(boundary: boundary, limits: reader.exchange.formLimits)
         var failure: MultipartError?
         while true {
             let progress = next { span in
@@ -112,9 +112,12 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
         let bytes: [UInt8]
         switch readWhole(bytesMax: limits.allFieldBytesMax) {
         case .bytes(let all): bytes = all
-        case .tooLarge: return .malformed(.fieldsTooLarge(max: limits.allFieldBytesMax))
+        case .tooLarge(let start):
+            if FormURLEncoded.isMultipart(start) { return .malformed(.otherMedia) }
+            return .malformed(.fieldsTooLarge(max: limits.allFieldBytesMax))
         case .cutOff: return .cutOff
         }
+        if FormURLEncoded.isMultipart(bytes) { return .malformed(.otherMedia) }
         do throws(MultipartError) {
             for field in try FormURLEncoded.parse(bytes, limits: limits) {
                 exchange.fieldEnded(FormField(name: field.name, value: field.value), raw: field.rawValue)
@@ -167,7 +170,8 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
     /// What reading a body in one piece came to.
     private enum Whole {
         case bytes([UInt8])
-        case tooLarge
+        /// More than may be, beginning with these.
+        case tooLarge(start: [UInt8])
         case cutOff
     }
 
@@ -177,7 +181,7 @@ struct BodyReader<Source: Body & ~Copyable>: ~Copyable {
             let progress = next { span in
                 for index in span.indices { body.append(span[index]) }
             }
-            guard body.count <= bytesMax else { return rest(after: progress) ? .tooLarge : .cutOff }
+            guard body.count <= bytesMax else { return rest(after: progress) ? .tooLarge(start: body) : .cutOff }
             switch progress {
             case .more, .later: continue
             case .cutOff: return .cutOff

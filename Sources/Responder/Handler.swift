@@ -97,7 +97,7 @@ public struct Handler: Sendable {
         case (.publishedForm(let files, _), _): files
         case (.published, .publishContent): []
         case (.published(let file), _): [file]
-        case (.done, _), (.described, _), (.number, _), (.received, _), (.found, _): []
+        case (.done, _), (.described, _), (.outlined, _), (.number, _), (.received, _), (.found, _): []
         }
     }
 
@@ -109,8 +109,8 @@ public struct Handler: Sendable {
             guard let stored = form.stored.first else { return form.fields }
             session = stored.session
         case .publish(let key), .assemble(let key, _, _): session = key.session
-        case .describe, .issueNumber, .open, .store, .remove, .cancel, .adopt, .commitPart, .append, .publishContent,
-            .lookUp, .makeFolder:
+        case .describe, .outline, .issueNumber, .open, .store, .remove, .cancel, .adopt, .commitPart, .append,
+            .publishContent, .lookUp, .makeFolder:
             return []
         }
         guard case .described(let progress?) = try? intake.perform(.describe(session)) else { return [] }

@@ -10,8 +10,8 @@ final class RateLimits: Sendable {
     private static let principalsMax = 10_000
 
     private struct Key: Hashable {
-        let mount: String
-        let principal: String
+        @ByBytes var mount: String
+        @ByBytes var principal: String
     }
 
     /// When all that a principal has sent would have come at its rate.

@@ -19,6 +19,10 @@ enum SettingBounds {
     static let secondsMax: Int64 = 3650 * 86_400
     /// The largest number of things.
     static let countMax: Int64 = 1_000_000
+    /// The sizes that may be set for the data fields of a form, which are read into memory.
+    static let fieldBytes: ClosedRange<Int64> = 1 << 10...64 << 20
+    /// The largest number of parts of a form.
+    static let formPartsMax: Int64 = 100_000
 
     /// `512`, `100k`, `20m`, `20g`, `1t`: bytes, in powers of 1024.
     static func size(_ text: String) -> Int64? {
@@ -71,13 +75,22 @@ extension SettingForm where Value == Int64 {
 
 extension SettingForm where Value == Int {
     /// A number of things.
-    static var count: SettingForm {
-        SettingForm(description: "a number from 1 to \(SettingBounds.countMax)") { text in
+    static func count(to most: Int64 = SettingBounds.countMax) -> SettingForm {
+        SettingForm(description: "a number from 1 to \(most)") { text in
             // As sizes are read, but without a unit.
             guard text.utf8.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains), let number = Int64(text),
-                (1...SettingBounds.countMax).contains(number)
+                (1...most).contains(number)
             else { return nil }
             return Int(number)
+        }
+    }
+
+    /// A size in bytes of the data fields of a form.
+    static func fieldBytes(suchAs example: String) -> SettingForm {
+        let bounds = SettingBounds.fieldBytes
+        let description = "a size from \(bounds.lowerBound >> 10)k to \(bounds.upperBound >> 20)m, such as \(example)"
+        return SettingForm(description: description) { text in
+            SettingBounds.size(text).flatMap { bounds.contains($0) ? Int($0) : nil }
         }
     }
 }

@@ -4,6 +4,8 @@ public enum Command: Hashable, Sendable {
 
     /// Say how far a session is.
     case describe(SessionKey)
+    /// Say how far a session is, without the values of its data fields.
+    case outline(SessionKey)
     /// Issue a number that was never issued before on this state directory.
     case issueNumber
     /// Begin an upload, or go on with it.
@@ -108,6 +110,8 @@ public enum Outcome: Hashable, Sendable {
     case done
     /// A session's progress; `nil` when there is no such session.
     case described(SessionProgress?)
+    /// A session's outline; `nil` when there is no such session.
+    case outlined(SessionOutline?)
     /// The number is issued: 1 ... 2^53-1.
     case number(Int64)
     /// The file has its final name.

@@ -25,7 +25,7 @@ public struct HandOff: Hashable, Sendable {
 public struct FileAccount: Hashable, Sendable {
     /// The session that it belongs to.
     public let session: SessionKey
-    /// The session's data fields, in order of first appearance, each with its last value.
+    /// The session's data fields, with all values of each, in their order.
     public let fields: [FormField]
     /// What is to be done with it.
     public let handOff: HandOff

@@ -27,6 +27,13 @@ public struct Mount: Hashable, Sendable {
     public var tombstoneSeconds: Int64
     /// The largest number of disjoint ranges in one file.
     public var disjointRangesMax: Int
+    /// The longest value of a field in a form, in bytes (`FERMATA_MAX_FIELD`).
+    public var fieldBytesMax = 64 << 10
+    /// How many bytes the values of all fields of a form have at most, and names and values of all fields of a session
+    /// (`FERMATA_MAX_FIELDS`).
+    public var allFieldBytesMax = 1 << 20
+    /// How many parts a form has at most, and how many values a session (`FERMATA_MAX_PARTS_IN_FORM`).
+    public var formPartsMax = 1_000
     /// When an acknowledged segment is on disk.
     public var durability: Durability
     /// Whether clients may resume; when not, they are told to upload plainly.

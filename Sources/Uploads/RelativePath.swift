@@ -4,6 +4,7 @@
 ///    character; a backslash is an ordinary character.
 /// 2. No component has more than 255 bytes, and the path no more than 4096.
 /// 3. The path without components is the root itself.
+/// 4. Two paths are the same when their bytes are (`ByBytes`).
 public struct RelativePath: Hashable, Sendable {
     /// The longest component in bytes.
     public static let componentBytesMax = 255
@@ -61,6 +62,14 @@ public struct RelativePath: Hashable, Sendable {
 
     /// The components with slashes between them.
     public var text: String { components.joined(separator: "/") }
+
+    public static func == (one: RelativePath, other: RelativePath) -> Bool {
+        one.components.elementsEqual(other.components) { $0.isSame(as: $1) }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        for component in components { hasher.combine(ByBytes(component)) }
+    }
 
     private static func isSafe(_ component: String) -> Bool {
         !component.isEmpty && component != ".." && component != stagingFolderName

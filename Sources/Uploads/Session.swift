@@ -2,13 +2,13 @@
 /// 0.9).
 public struct SessionKey: Hashable, Sendable {
     /// The name of the mount (`Mount.name`).
-    public let mount: String
+    @ByBytes public private(set) var mount: String
     /// The root of the mount: mounts of one name and different roots do not see each other's sessions.
-    public let root: String
+    @ByBytes public private(set) var root: String
     /// Who is uploading, as the web server says; empty when it says nothing.
-    public let principal: String
+    @ByBytes public private(set) var principal: String
     /// The dialect's own identifier, often chosen by the client and never unique by itself.
-    public let id: String
+    @ByBytes public private(set) var id: String
 
     /// The key of a session of a mount's principal.
     public init(on mount: Mount, id: String) {
@@ -29,7 +29,7 @@ public struct FileKey: Hashable, Sendable {
     /// The session.
     public let session: SessionKey
     /// The name of the file in it, such as a form field; empty where a session has one file only.
-    public let field: String
+    @ByBytes public private(set) var field: String
 
     /// The file of a session under a name.
     public init(_ session: SessionKey, field: String = "") {
@@ -41,11 +41,11 @@ public struct FileKey: Hashable, Sendable {
 /// What a client declares of one file before its bytes; fixed by the first segment that is accepted.
 public struct FileSpec: Hashable, Sendable {
     /// The name of the file in its session, such as the form field that carries it.
-    public let field: String
+    @ByBytes public private(set) var field: String
     /// The client's own file name, as sent; empty when it sent none.
-    public let fileName: String
+    @ByBytes public private(set) var fileName: String
     /// The media type, as sent.
-    public let mediaType: String
+    @ByBytes public private(set) var mediaType: String
     /// Where to publish it.
     public let target: Target
     /// The size of the whole file in bytes; 0 as long as nobody knows it, in an upload in parts.
@@ -68,21 +68,44 @@ public struct FileSpec: Hashable, Sendable {
 
     /// Whether a segment declared as `other` belongs to the same file (docs/dialects/dcloud.md 1.4.3).
     public func isSameFile(as other: FileSpec) -> Bool {
-        total == other.total && fileName == other.fileName
+        total == other.total && fileName.isSame(as: other.fileName)
     }
 }
 
 /// A data field of a form.
 public struct FormField: Hashable, Sendable {
     /// The name of the field.
-    public let name: String
+    @ByBytes public private(set) var name: String
     /// Its value.
-    public let value: String
+    @ByBytes public private(set) var value: String
 
     /// A field of its name and value.
     public init(name: String, value: String) {
         self.name = name
         self.value = value
+    }
+}
+
+extension Sequence<FormField> {
+    /// The values of each name, both in the order in which they came first.
+    public func valuesByName() -> [(name: String, values: [String])] {
+        var groups: [(name: String, values: [String])] = []
+        var indices: [ByBytes: Int] = [:]
+        for field in self {
+            if let index = indices[ByBytes(field.name)] {
+                groups[index].values.append(field.value)
+            } else {
+                indices[ByBytes(field.name)] = groups.count
+                groups.append((field.name, [field.value]))
+            }
+        }
+        return groups
+    }
+
+    /// The fields with those of a later request, which take the place of all values of their names.
+    public func replacing(with later: [FormField]) -> [FormField] {
+        let names = Set(later.map { ByBytes($0.name) })
+        return filter { !names.contains(ByBytes($0.name)) } + later
     }
 }
 
@@ -153,19 +176,33 @@ public struct FileProgress: Hashable, Sendable {
 public struct SessionProgress: Hashable, Sendable {
     /// The files, in order of first appearance.
     public let files: [FileProgress]
-    /// The data fields, in order of first appearance, each with its last value.
+    /// The data fields, with all values of each, in their order.
     public let fields: [FormField]
 
     /// The file of a name; `nil` when there is none.
-    public func file(_ field: String) -> FileProgress? { files.first { $0.spec.field == field } }
+    public func file(_ field: String) -> FileProgress? { files.first { $0.spec.field.isSame(as: field) } }
 
-    /// The value of a data field; `nil` when there is none.
-    public func value(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+    /// The last value of a data field; `nil` when there is none.
+    public func value(_ name: String) -> String? { fields.last { $0.name.isSame(as: name) }?.value }
 
     /// The progress of a session.
     public init(files: [FileProgress], fields: [FormField]) {
         self.files = files
         self.fields = fields
+    }
+}
+
+/// What is known of a session, but for the values of its data fields.
+public struct SessionOutline: Hashable, Sendable {
+    /// The files, in order of first appearance.
+    public let files: [FileProgress]
+    /// The names of the data fields, in order of first appearance.
+    public let fieldNames: [String]
+
+    /// The outline of a session.
+    public init(files: [FileProgress], fieldNames: [String]) {
+        self.files = files
+        self.fieldNames = fieldNames
     }
 }
 

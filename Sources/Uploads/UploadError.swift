@@ -50,12 +50,28 @@ public enum UploadError: Error, Hashable, Sendable {
     case overloaded
     /// What the web server passes on of the request cannot be understood.
     case unclear(message: String)
+    /// The names and values of the upload's data fields would have more than `bytesMax` bytes.
+    case fieldsTooLarge(bytesMax: Int)
+    /// The upload would have more than `max` values of data fields.
+    case tooManyFields(max: Int)
     /// The site's own program does not want the file.
     case refused(message: String)
     /// The file system or the quota is full.
     case noSpace(StorageFailure)
     /// Reading or writing failed otherwise.
     case storage(StorageFailure)
+}
+
+extension UploadError {
+    /// What to say of fields beyond a limit: which one it is, and how it is called.
+    package static func words(forFieldBytes bytesMax: Int) -> String {
+        "all fields of an upload may have at most \(bytesMax) bytes together (FERMATA_MAX_FIELDS)"
+    }
+
+    /// The same of their number.
+    package static func words(forFields max: Int) -> String {
+        "an upload may have at most \(max) values of fields (FERMATA_MAX_PARTS_IN_FORM)"
+    }
 }
 
 /// A failed system or ledger call, with the operation it belonged to: for the log, never for the client.

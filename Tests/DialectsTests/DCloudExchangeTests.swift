@@ -138,7 +138,7 @@ import Uploads
         var exchange = exchange()
         _ = exchange.partBegins(header("name=f; filename=a; range=0-4/10"), sizeHint: nil)
         exchange.fileEnded(.failure(error))
-        let answer = try #require(drive(exchange.bodyEnded(.whole), [.success(.described(nil))]).answer)
+        let answer = try #require(drive(exchange.bodyEnded(.whole), [.success(.outlined(nil))]).answer)
         #expect(answer.status.code == status)
         #expect(text(answer).hasPrefix(#"{"result":"ERROR","code":\#(code),"message":""#))
         #expect(!text(answer).contains("secret"), "what the system said is for the log")
@@ -152,7 +152,7 @@ import Uploads
         }
         let failure = UploadError.storage(StorageFailure(operation: "o", reason: "r"))
         let (commands, last) = drive(exchange.bodyEnded(.whole), [.failure(failure)])
-        #expect(commands == [.describe(key)])
+        #expect(commands == [.outline(key)])
         let answer = try #require(last)
         #expect(answer.status == .serviceUnavailable)
         #expect(text(answer).hasPrefix(#"{"result":"ERROR","code":4007,"#))

@@ -42,13 +42,20 @@ import Uploads
             var first = exchange(dialect, form, path: path, query: query, on: mount)
             give(fields, to: &first)
             let destination = PartDestination(key("7"), number: 3, bytesMax: 100, sizeHint: 50)
-            #expect(first.partBegins(header("name=f; filename=a"), sizeHint: 50) == .file(.part(destination)))
+            let part = header("name=\(dialect == .parts ? "content" : "file"); filename=a")
+            let other = header("name=g; filename=b")
+            #expect(first.partBegins(part, sizeHint: 50) == .file(.part(destination)))
+            #expect(first.partBegins(other, sizeHint: 50) == .drain, "one file a request")
             var last = exchange(dialect, form, path: path, on: mount)
-            #expect(
-                last.partBegins(header("name=f; filename=a"), sizeHint: 50)
-                    == .file(.whole(bytesMax: 100, isHashed: true))
-            )
-            #expect(last.partBegins(header("name=g; filename=b"), sizeHint: 50) == .drain, "one file a request")
+            let held = PartPlan.file(.whole(bytesMax: 100, isHashed: true))
+            #expect(last.partBegins(part, sizeHint: 50) == held)
+            #expect(last.partBegins(other, sizeHint: 50) == .drain, "one file a request")
+            var preview = exchange(dialect, form, path: path, query: query, on: mount)
+            give(fields, to: &preview)
+            #expect(preview.partBegins(other, sizeHint: 50) == held, "it may be no more than a preview")
+            preview.fileEnded(.success(.held(HeldFile(index: 0), count: 3, digest: nil)))
+            #expect(preview.partBegins(other, sizeHint: 50) == .drain, "one file a request")
+            #expect(preview.partBegins(part, sizeHint: 50) == .file(.part(destination)))
         }
     }
 
@@ -58,7 +65,7 @@ import Uploads
             var first = exchange(.fileid, form, on: mount)
             give([("fileId", "7"), ("part", number)], to: &first)
             #expect(
-                first.partBegins(header("name=f; filename=a"), sizeHint: nil)
+                first.partBegins(header("name=file; filename=a"), sizeHint: nil)
                     == .file(.whole(bytesMax: 100, isHashed: true))
             )
         }

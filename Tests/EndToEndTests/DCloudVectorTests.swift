@@ -44,7 +44,7 @@ struct DCloudVectorTests {
                 == #"{"result":"OK","code":0,"message":"Success","#
                 + #""file":[{"name":"file","range":"0-10","size":10,"complete":true}],"#
                 + #""error":"0","strings":{},"files":{"file":{"name":"ten.bin","url":"ten.bin","#
-                + #""type":"application/octet-stream","size":10}}}"#
+                + #""type":"application/octet-stream","size":10,"fileName":"ten.bin"}}}"#
         )
         #expect(try md5(site.files.appending(path: "ten.bin")) == ten)
     }

@@ -218,7 +218,8 @@ struct OffsetTests {
     func requestErrors() throws {
         let id = try client.id()
         let http = client.http
-        try http.json("{}").expectMessage(415, "the body must be multipart/form-data")
+        try http.json("{}")
+            .expectMessage(415, "the body must be multipart/form-data or application/x-www-form-urlencoded")
         #expect(try http.urlEncoded("upload_offset=0", "PATCH", at: "/\(id)").status == 415)
         try http.form([.file([1])], "PATCH", at: "/\(id)").expectMessage(400, "param invalid")
         try http.form([.field("upload_offset", "0")], "PATCH", at: "/\(id)").expectMessage(400, "param invalid")
@@ -380,7 +381,10 @@ struct OffsetTests {
         try client.http.urlEncoded(fields).expectOffset(0, "success")
         let body = client.http.body([.field("storage_path", "./testupload/"), .field("file_size", "1")])
         let answer = try client.http.urlEncoded(String(decoding: body, as: UTF8.self))
-        try answer.expectMessage(415, "the body must be multipart/form-data")
+        try answer.expectMessage(
+            415,
+            "the body is multipart/form-data, but Content-Type says application/x-www-form-urlencoded"
+        )
     }
 
     @Test("D2-17: messages are fixed, and success has code 0")

@@ -1,6 +1,7 @@
 import Dialects
 import Foundation
 import MultipartForm
+import Uploads
 
 /// A header block is read without a word that was not in it, and means the same however it is folded.
 @Sendable

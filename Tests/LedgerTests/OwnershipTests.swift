@@ -198,7 +198,8 @@ import Uploads
         }
         _ = try ledger.commit(try segment(0, 8), to: file, limits: limits)
         try twice("store") {
-            try ledger.store([FormField(name: "n", value: "v")], in: key, expiresAt: 1500, now: 1)
+            let limits = FieldLimits(bytesMax: 100, valuesMax: 10)
+            try ledger.store([FormField(name: "n", value: "v")], in: key, limits: limits, expiresAt: 1500, now: 1)
             return []
         }
         try twice("beginPublishing") { try ledger.beginPublishing(file, as: "b", inode: 7, assembly: nil).leftovers }

@@ -172,15 +172,67 @@ import Uploads
         )
     }
 
-    @Test("fields keep their order and their last value, and need a session")
+    private func store(
+        _ fields: [(String, String)],
+        bytesMax: Int = 1 << 20,
+        valuesMax: Int = 1_000
+    ) throws {
+        try ledger.store(
+            fields.map { FormField(name: $0, value: $1) },
+            in: key,
+            limits: FieldLimits(bytesMax: bytesMax, valuesMax: valuesMax),
+            expiresAt: 1000,
+            now: 0
+        )
+    }
+
+    private func stored() throws -> [String]? {
+        try ledger.progress(of: key, now: 1)?.fields.map { "\($0.name)=\($0.value)" }
+    }
+
+    @Test("fields need a session, and keep their order")
     func fields() throws {
-        let fields = [FormField(name: "b", value: "1"), FormField(name: "a", value: "2")]
-        try ledger.store(fields, in: key, expiresAt: 1000, now: 0)
-        #expect(try ledger.progress(of: key, now: 0) == nil)
+        try store([("b", "1"), ("a", "2")])
+        #expect(try stored() == nil)
         _ = try ledger.reserve(new())
-        try ledger.store(fields, in: key, expiresAt: 1000, now: 0)
-        try ledger.store([FormField(name: "b", value: "3")], in: key, expiresAt: 1000, now: 0)
-        #expect(try ledger.progress(of: key, now: 1)?.fields.map(\.value) == ["3", "2"])
+        try store([("b", "1"), ("a", "2")])
+        #expect(try stored() == ["b=1", "a=2"])
+    }
+
+    @Test("a field keeps all values of a request, in their order, and a later request's values take their place")
+    func values() throws {
+        _ = try ledger.reserve(new())
+        try store([("t[]", "1"), ("a", "x"), ("t[]", "2"), ("t[]", "1")])
+        #expect(try stored() == ["t[]=1", "a=x", "t[]=2", "t[]=1"])
+        try store([("t[]", "1"), ("a", "x"), ("t[]", "2"), ("t[]", "1")])
+        #expect(try stored() == ["t[]=1", "a=x", "t[]=2", "t[]=1"], "what is sent again is not multiplied")
+        try store([("t[]", "3")])
+        #expect(try stored() == ["t[]=3", "a=x"])
+        try store([("t[]", "4"), ("t[]", "5")])
+        #expect(try stored()?.filter { $0.hasPrefix("t") } == ["t[]=4", "t[]=5"])
+        #expect(try ledger.outline(of: key, now: 1)?.fieldNames == ["t[]", "a"])
+    }
+
+    @Test("names that differ in their bytes alone are two fields, and two files")
+    func bytes() throws {
+        _ = try ledger.reserve(new())
+        try store([("e\u{301}", "1"), ("\u{E9}", "2")])
+        #expect(try ledger.progress(of: key, now: 1)?.fields.map(\.value) == ["1", "2"])
+        try store([("\u{E9}", "3")])
+        let progress = try #require(try ledger.progress(of: key, now: 1))
+        #expect(progress.value("e\u{301}") == "1")
+        #expect(progress.value("\u{E9}") == "3")
+    }
+
+    @Test("the fields of a session are bounded over all requests, and what is stored stays")
+    func fieldLimits() throws {
+        _ = try ledger.reserve(new())
+        try store([("a", "12345678")], bytesMax: 10)
+        #expect(throws: UploadError.fieldsTooLarge(bytesMax: 10)) { try store([("b", "1")], bytesMax: 10) }
+        try store([("a", "123456789")], bytesMax: 10)
+        try store([("a", "1"), ("b", "2"), ("b", "3")], valuesMax: 3)
+        #expect(throws: UploadError.tooManyFields(max: 3)) { try store([("c", "4")], valuesMax: 3) }
+        #expect(try stored() == ["a=1", "b=2", "b=3"])
     }
 
     @Test("what remains when segments are lost is the union of the others")

@@ -10,12 +10,16 @@ extension DCloudExchange {
         case .cancel, .upload, .refuse: break
         }
         var described: SessionProgress?
+        var known: [FileProgress]?
         var published: [PublishedFile] = []
         var failure = failure
         var touched = touched
         for outcome in outcomes {
             switch outcome {
-            case .success(.described(let progress)): described = progress
+            case .success(.described(let progress)):
+                described = progress
+                known = progress?.files
+            case .success(.outlined(let outline)): known = outline?.files
             case .success(.published(let file)): published.append(file)
             case .success(.publishedForm(let files, let error)):
                 published += files
@@ -25,7 +29,7 @@ extension DCloudExchange {
             case .failure(let error): failure = failure ?? DCloudError(error)
             }
         }
-        let list = fileList(touched, described, published)
+        let list = fileList(touched, known, published)
         if let failure { return failure.answer(type: mount.answerType, files: list, published: filesMember(published)) }
         var members: [(String, JSON)] = [
             ("result", .string("OK")), ("code", .integer(0)), ("message", .string("Success")),
@@ -33,7 +37,7 @@ extension DCloudExchange {
         if let list { members.append(("file", list)) }
         if !published.isEmpty {
             members.append(("error", .string("0")))
-            members.append(("strings", .object(strings(described))))
+            members.append(("strings", .fields(described?.fields ?? requestFields)))
             members.append(("files", .object(filesMember(published))))
         }
         return Answer(.ok, .object(members), type: mount.answerType, code: "0")
@@ -43,22 +47,50 @@ extension DCloudExchange {
         _ boundary: CanonicalBoundary?,
         _ outcomes: [Result<Outcome, UploadError>]
     ) -> Answer {
-        var progress: SessionProgress?
+        var outline: SessionOutline?
         switch outcomes.first {
-        case .success(.described(let described)): progress = described
+        case .success(.outlined(let outlined)): outline = outlined
         case .failure(let error): return DCloudError(error).asQueryFailure.answer(type: mount.answerType, files: nil)
         case .success(.done), .success(.published), .success(.publishedForm), .success(.received), .success(.number),
-            .success(.found), nil:
+            .success(.found), .success(.described), nil:
             break
         }
         let members: [(String, JSON)] = [
             ("protocol", .string("uploader")),
             ("support", .boolean(boundary != nil && mount.allowsResume)),
             ("boundary", .string(boundary?.text ?? "")),
-            ("file", .array((progress?.files ?? []).map(Self.json))),
-            ("data", .array((progress?.fields ?? []).map { .object([("name", .string($0.name))]) })),
+            ("file", .array((outline?.files ?? []).map(Self.json))),
+            ("data", .array((outline?.fieldNames ?? []).map { .object([("name", .string($0))]) })),
         ]
         return Answer(.ok, .object(members), type: mount.answerType, code: "query")
+    }
+
+    /// Removes an upload that is not complete; a cancellation that has nothing to cancel says so.
+    func cancel(_ boundary: CanonicalBoundary?) -> Step {
+        guard let boundary else {
+            return .answer(refusal(.noFile("a cancellation needs the boundary of its upload")))
+        }
+        let fail = { (error: UploadError) in refusal(DCloudError(error)) }
+        return .perform(.outline(key(boundary)), orFail: fail) { outcome in
+            guard case .outlined(let outline?) = outcome else {
+                let words = "there is no upload of this boundary; it may have been cancelled, or have expired"
+                return .answer(refusal(.conflict(words)))
+            }
+            if !outline.files.isEmpty, outline.files.allSatisfy(\.isPublished) {
+                let files = JSON.array(outline.files.map(Self.json))
+                return .answer(refusal(.conflict("the upload is complete"), files))
+            }
+            return .perform(.remove(key(boundary)), orFail: fail) { _ in
+                let members: [(String, JSON)] = [
+                    ("result", .string("OK")), ("code", .integer(0)), ("message", .string("Success")),
+                ]
+                return .answer(Answer(.ok, .object(members), type: mount.answerType, code: "0"))
+            }
+        }
+    }
+
+    private func refusal(_ error: DCloudError, _ files: JSON? = nil) -> Answer {
+        error.answer(type: mount.answerType, files: files)
     }
 
     private static func json(_ file: FileProgress) -> JSON {
@@ -72,53 +104,52 @@ extension DCloudExchange {
     /// an error, of all files of the session.
     private func fileList(
         _ touched: [FileProgress],
-        _ described: SessionProgress?,
+        _ known: [FileProgress]?,
         _ published: [PublishedFile]
     ) -> JSON? {
-        if touched.isEmpty { return described.map { .array($0.files.map(Self.json)) } }
+        if touched.isEmpty { return known.map { .array($0.map(Self.json)) } }
+        let known = Dictionary((known ?? []).map { (ByBytes($0.spec.field), $0) }) { first, _ in first }
+        let published = Dictionary(published.map { (ByBytes($0.spec.field), $0) }) { first, _ in first }
         var last: [FileProgress] = []
-        for progress in touched {
-            last.removeAll { $0.spec.field == progress.spec.field }
+        var names: Set<ByBytes> = []
+        for progress in touched.reversed() where names.insert(ByBytes(progress.spec.field)).inserted {
             last.append(progress)
         }
         return .array(
-            last.map { progress in
-                if let file = published.first(where: { $0.spec.field == progress.spec.field }) {
+            last.reversed().map { progress in
+                let name = ByBytes(progress.spec.field)
+                if let file = published[name] {
                     return Self.json(
                         FileProgress(spec: file.spec, prefix: file.spec.total, state: .published(path: file.path))
                     )
                 }
-                let known = described?.files.first { $0.spec.field == progress.spec.field }
-                return Self.json(known ?? progress)
+                return Self.json(known[name] ?? progress)
             }
         )
     }
 
-    /// The member `strings`: the fields of the task, those of this request last.
-    private func strings(_ described: SessionProgress?) -> [(String, JSON)] {
-        var all = described?.fields ?? []
-        for field in requestFields {
-            if let index = all.firstIndex(where: { $0.name == field.name }) {
-                all[index] = field
-            } else {
-                all.append(field)
-            }
-        }
-        return all.map { ($0.name, .string($0.value)) }
-    }
-
-    /// The member `files`; a second file of a field is `name[1]`, a third `name[2]`.
+    /// The member `files`; a second file of a field is `name[1]`, a third `name[2]`, unless a field is called so.
     private func filesMember(_ published: [PublishedFile]) -> [(String, JSON)] {
-        var counts: [String: Int] = [:]
+        var counts: [ByBytes: Int] = [:]
+        var names = Set(published.map { ByBytes($0.spec.field) })
         return published.map { file in
             let field = file.spec.field
-            let number = counts[field, default: 0]
-            counts[field] = number + 1
+            var name = field
+            if var number = counts[ByBytes(field)] {
+                repeat {
+                    name = "\(field)[\(number)]"
+                    number += 1
+                } while !names.insert(ByBytes(name)).inserted
+                counts[ByBytes(field)] = number
+            } else {
+                counts[ByBytes(field)] = 1
+            }
             return (
-                number == 0 ? field : "\(field)[\(number)]",
+                name,
                 .object([
                     ("name", .string(file.path)), ("url", .string(mount.publicURL + file.path.percentEncodedPath)),
                     ("type", .string(file.spec.mediaType)), ("size", .integer(file.spec.total)),
+                    ("fileName", .string(file.spec.fileName)),
                 ])
             )
         }

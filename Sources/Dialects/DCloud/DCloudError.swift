@@ -53,6 +53,13 @@ struct DCloudError: Error {
         detail: "the body must be multipart/form-data or application/x-www-form-urlencoded"
     )
 
+    static let mislabelled = DCloudError(
+        4004,
+        .unsupportedMediaType,
+        "No file uploaded",
+        detail: "\(MultipartError.otherMedia)"
+    )
+
     static let wrongMethod = DCloudError(
         4004,
         .methodNotAllowed,
@@ -66,6 +73,11 @@ struct DCloudError: Error {
     }
 
     private static let stopped = "File upload stopped by extension"
+
+    /// More than a limit on forms allows, which says nothing of the size of a file.
+    static func overLimit(_ detail: String) -> DCloudError {
+        DCloudError(4008, .contentTooLarge, stopped, detail: detail)
+    }
 
     /// What the engine could not do.
     init(_ error: UploadError) {
@@ -82,6 +94,8 @@ struct DCloudError: Error {
         case .digestMismatch, .partMismatch, .partTooSmall, .noSuchPart, .offsetMismatch, .beyondTotal:
             self = .partial("\(error)")
         case .unclear(let message): self = .partial(message)
+        case .fieldsTooLarge(let bytesMax): self = .overLimit(UploadError.words(forFieldBytes: bytesMax))
+        case .tooManyFields(let max): self = .overLimit(UploadError.words(forFields: max))
         case .refused(let message): self = .refused(message)
         case .tooManyRequests(let max):
             self = DCloudError(4008, .tooManyRequests, Self.stopped, detail: BusyMessage.requests(max: max))
@@ -120,7 +134,7 @@ struct DCloudError: Error {
 
     /// A body that could not be read.
     init(_ error: MultipartError) {
-        if error.isLimit { self = .tooLarge("\(error)") } else { self = .partial("\(error)") }
+        self = error.isLimit ? .overLimit("\(error)") : .partial("\(error)")
     }
 
     /// The same for a query, which has no status but 200 and 503 (docs/dialects/dcloud.md 1.3).

@@ -15,7 +15,11 @@ struct DCloudExchange: Exchange {
     let body: BodyPlan
     private let queryFields: [FormURLEncoded.Field]
     private let session: SessionKey?
+    /// The fields of the request: all values of the site's own, the last one of the protocol's.
     private(set) var requestFields: [FormField] = []
+    /// Where the protocol's own stand among them.
+    private var scalarIndices: [ByBytes: Int] = [:]
+    private let contentRange: String?
     private var rawBoundary: [UInt8]?
     private var formBytesMax: Int64?
     private var triedSegments = false
@@ -30,7 +34,7 @@ struct DCloudExchange: Exchange {
     /// What the request turned out to be.
     enum Plan {
         case query(CanonicalBoundary?)
-        case cancel
+        case cancel(CanonicalBoundary?)
         case upload
         case refuse
     }
@@ -41,17 +45,19 @@ struct DCloudExchange: Exchange {
         let fileName: String
         let mediaType: String
         let hasFileName: Bool
+        let contentRange: String?
         let bytesMax: Int64
     }
 
     /// A file part whose bytes are stored.
     private enum StoredPart {
         case segment(FileProgress, isWhole: Bool)
-        case plain(HeldFile, FileSpec)
+        case plain(HeldFile, FileSpec, contentRange: String?)
     }
 
     init(_ head: RequestHead, on mount: Mount) {
         self.mount = mount
+        contentRange = head.contentRange
         queryFields = (try? FormURLEncoded.parse(Array(head.query.utf8))) ?? []
         var body = BodyPlan.drain
         var session: SessionKey?
@@ -108,6 +114,7 @@ struct DCloudExchange: Exchange {
             fileName: fileName,
             mediaType: mediaType,
             hasFileName: header.hasFileName,
+            contentRange: header.contentRange ?? contentRange,
             bytesMax: min(mount.fileBytesMax, mount.partBytesMax, formBytesMax ?? .max)
         )
         let isNoFileChosen = header.hasFileName && fileName.isEmpty && header.range == nil
@@ -133,8 +140,12 @@ struct DCloudExchange: Exchange {
 
     mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {
         guard failure == nil else { return }
-        requestFields.removeAll { $0.name == field.name }
-        requestFields.append(field)
+        if let index = scalarIndices[ByBytes(field.name)] {
+            requestFields[index] = field
+        } else {
+            if Self.scalarFields.holds(field.name) { scalarIndices[ByBytes(field.name)] = requestFields.count }
+            requestFields.append(field)
+        }
         switch field.name {
         case "boundary": rawBoundary = raw
         case "MAX_FILE_SIZE": formBytesMax = IntegerField.parse(field.value)
@@ -157,7 +168,7 @@ struct DCloudExchange: Exchange {
                 failure = failure ?? Self.wrongType
                 return
             }
-            files.append(.plain(held, spec(of: file, total: count)))
+            files.append(.plain(held, spec(of: file, total: count), contentRange: file.contentRange))
         case .failure(.tooLarge) where file.bytesMax == formBytesMax:
             failure = failure ?? .overFormLimit("at most \(file.bytesMax) bytes")
         case .failure(let error):
@@ -187,6 +198,7 @@ struct DCloudExchange: Exchange {
     mutating func bodyEnded(_ ending: BodyEnding) -> Step {
         let commands = commands(after: ending)
         let exchange = self
+        if case .cancel(let boundary) = plan { return cancel(boundary) }
         return .perform(commands) { results in
             guard !results.contains(where: \.isFailure), let form = exchange.form else {
                 return exchange.end(results, isWhole: false)
@@ -203,7 +215,7 @@ struct DCloudExchange: Exchange {
         guard let session, isRefused, triedSegments || form?.stored.isEmpty == false else {
             return .answer(answer(results))
         }
-        return .perform(.describe(session)) { .answer(answer(results + [$0])) }
+        return .perform(.outline(session)) { .answer(answer(results + [$0])) }
     }
 
     private mutating func commands(after ending: BodyEnding) -> [Command] {
@@ -213,6 +225,7 @@ struct DCloudExchange: Exchange {
             // Nobody hears of it, and what is whole is whole.
             isCutOff = failure == nil
             failure = failure ?? .partial("the body was cut off")
+        case .malformed(.otherMedia): failure = failure ?? .mislabelled
         case .malformed(.noDelimiter): failure = failure ?? .noFile("the body has no parts")
         case .malformed(let error): failure = failure ?? DCloudError(error)
         case .tooLarge(let bytesMax): failure = failure ?? .tooLarge("at most \(bytesMax) bytes")
@@ -225,6 +238,7 @@ struct DCloudExchange: Exchange {
             if case .urlEncoded = body { failure = .noFile("this is neither a query nor a form with a file") }
             if files.isEmpty, requestFields.isEmpty { failure = .noFile() }
         }
+        if failure == nil, let chunk = foreignChunk() { failure = .partial("\(chunk)") }
         plan = .upload
         return uploadCommands()
     }
@@ -233,30 +247,51 @@ struct DCloudExchange: Exchange {
     private func controlPlan() -> Plan? {
         guard value("server")?.lowercased() == "uploader" else { return nil }
         switch value("action")?.lowercased() {
-        case "query":
-            let raw = rawBoundary ?? queryFields.last { $0.name == "boundary" }?.rawValue
-            return .query(raw.flatMap { CanonicalBoundary(fieldValue: $0) })
-        case "cancel" where mount.allowsCancel: return .cancel
+        case "query": return .query(namedBoundary)
+        case "cancel" where mount.allowsCancel: return .cancel(namedBoundary)
         case _: return nil
         }
     }
 
+    /// The boundary that a query or a cancellation names, in its body or in the URL.
+    private var namedBoundary: CanonicalBoundary? {
+        let raw = rawBoundary ?? queryFields.last { $0.name.isSame(as: "boundary") }?.rawValue
+        return raw.flatMap { CanonicalBoundary(fieldValue: $0) }
+    }
+
+    /// What tells that a plain file is a chunk in another library's protocol.
+    private func foreignChunk() -> ForeignChunk? {
+        var values: [ByBytes: String]?
+        for case .plain(_, let spec, let contentRange) in files {
+            if requestFields.isEmpty, queryFields.isEmpty, contentRange == nil { continue }
+            let known =
+                values
+                ?? Dictionary(
+                    queryFields.map { (ByBytes($0.name), $0.value) }
+                        + requestFields.map { (ByBytes($0.name), $0.value) }
+                ) { $1 }
+            values = known
+            let chunk = ForeignChunk(contentRange: contentRange, size: spec.total) { known[ByBytes($0)] }
+            if let chunk { return chunk }
+        }
+        return nil
+    }
+
     /// The value of a field; the body wins over the URL (docs/dialects/README.md 0.4).
     private func value(_ name: String) -> String? {
-        (requestFields.last { $0.name == name }?.value ?? queryFields.last { $0.name == name }?.value)
+        (requestFields.last { $0.name.isSame(as: name) }?.value
+            ?? queryFields.last { $0.name.isSame(as: name) }?.value)
             .map { $0.trimmingWhiteSpace() }
     }
 
     private func commands(for plan: Plan) -> [Command] {
         switch plan {
-        case .query(let boundary?) where mount.allowsResume: [.describe(key(boundary))]
-        case .cancel:
-            (rawBoundary.flatMap { CanonicalBoundary(fieldValue: $0) }).map { [.remove(key($0))] } ?? []
-        case .query, .upload, .refuse: []
+        case .query(let boundary?) where mount.allowsResume: [.outline(key(boundary))]
+        case .query, .cancel, .upload, .refuse: []
         }
     }
 
-    private func key(_ boundary: CanonicalBoundary) -> SessionKey {
+    func key(_ boundary: CanonicalBoundary) -> SessionKey {
         SessionKey(on: mount, id: boundary.text)
     }
 
@@ -265,20 +300,21 @@ struct DCloudExchange: Exchange {
         var commands: [Command] = []
         var plain: [HeldUpload] = []
         var wholeFields: [String] = []
+        var wholeNames: Set<ByBytes> = []
         var hasSegments = false
         for file in files {
             guard case .segment(let progress, let isWhole) = file else { continue }
             hasSegments = true
             // Publishing a file again tells where it is, to a client that has lost the first answer.
-            if isWhole, !wholeFields.contains(progress.spec.field) {
+            if isWhole, wholeNames.insert(ByBytes(progress.spec.field)).inserted {
                 wholeFields.append(progress.spec.field)
             }
         }
         for file in files {
-            guard case .plain(let held, let spec) = file, failure == nil else { continue }
+            guard case .plain(let held, let spec, _) = file, failure == nil else { continue }
             if let session, let total = totalOfSegments(like: spec), spec.total <= total {
                 commands.append(.adopt(held, session, spec.with(total: total)))
-                if !wholeFields.contains(spec.field) { wholeFields.append(spec.field) }
+                if wholeNames.insert(ByBytes(spec.field)).inserted { wholeFields.append(spec.field) }
             } else {
                 plain.append(HeldUpload(held, spec))
             }
@@ -302,7 +338,7 @@ struct DCloudExchange: Exchange {
     /// The total that this request's segments of the same name and file name declare (docs/dialects/dcloud.md 1.4.4).
     private func totalOfSegments(like spec: FileSpec) -> Int64? {
         for case .segment(let progress, _) in files
-        where progress.spec.field == spec.field && progress.spec.fileName == spec.fileName {
+        where progress.spec.field.isSame(as: spec.field) && progress.spec.fileName.isSame(as: spec.fileName) {
             return progress.spec.total
         }
         return nil

@@ -25,22 +25,23 @@ struct FileIDExchange: Exchange {
         static let notes = "notes"
     }
 
-    private let mount: Mount
+    let mount: Mount
     private let method: HTTPRequest.Method
     private var form: RequestForm
 
     init(_ head: RequestHead, on mount: Mount) {
         self.mount = mount
         method = head.request.method
-        form = RequestForm(head, accepting: [.multipart, .urlEncoded])
+        form = RequestForm(head, accepting: method == .post ? [.multipart, .urlEncoded] : [], fileField: "file")
     }
 
-    var body: BodyPlan { method == .post ? form.body : .drain }
+    var body: BodyPlan { form.body }
 
     /// A list of all parts that an upload may have is longer than other fields.
     var formLimits: MultipartLimits {
-        var limits = MultipartLimits()
-        limits.longFields["parts"] = JSONReader.bytesMax
+        var limits = MultipartLimits(mount)
+        limits.longFields["parts"] = max(limits.fieldBytesMax, JSONReader.bytesMax)
+        limits.allFieldBytesMax = max(limits.allFieldBytesMax, JSONReader.bytesMax)
         return limits
     }
 
@@ -51,12 +52,12 @@ struct FileIDExchange: Exchange {
         let mount = mount
         return form.partBegins(header, scalarFields: Self.scalarFields) {
             guard Self.isPartUpload(known["option"]) else { return nil }
+            let anywhere = Destination.whole(bytesMax: mount.partBytesMax, isHashed: true)
             guard let key = Self.key(known, on: mount), let number = Self.number(known) else {
-                return .whole(bytesMax: mount.partBytesMax, isHashed: true)
+                return RequestForm.Destinations(file: anywhere, substitute: anywhere)
             }
-            return .part(
-                PartDestination(key, number: number, bytesMax: mount.partBytesMax, sizeHint: sizeHint)
-            )
+            let slot = PartDestination(key, number: number, bytesMax: mount.partBytesMax, sizeHint: sizeHint)
+            return RequestForm.Destinations(file: .part(slot), substitute: anywhere)
         }
     }
 
@@ -85,7 +86,7 @@ struct FileIDExchange: Exchange {
         guard method == .post else { return refuse(.methodNotAllowed("POST")) }
         form.bodyEnded(ending)
         if let failure = form.failure {
-            return refuse(WordError(failure, media: "multipart/form-data"))
+            return refuse(WordError(failure))
         }
         let option = form["option"]?.trimmingWhiteSpace()
         switch option {
@@ -93,9 +94,11 @@ struct FileIDExchange: Exchange {
         case "complete": return complete()
         case _ where Self.isPartUpload(option) && form["fileId"] != nil && form["part"] != nil: return storePart()
         case nil:
-            return refuse(.invalidArgument("option is required: initiate or complete, or fileId and part with a file"))
+            let missing = "option is required: initiate or complete, or fileId and part with a file"
+            return refuse(.invalidArgument(form.foreignChunk.map { "\($0)" } ?? missing))
         case "", "upload", "part":
-            return refuse(.invalidArgument("a part needs the fields fileId and part"))
+            let missing = "a part needs the fields fileId and part"
+            return refuse(.invalidArgument(form.foreignChunk.map { "\($0)" } ?? missing))
         case _:
             return refuse(.invalidArgument("option must be initiate, complete, upload or part"))
         }
@@ -189,7 +192,9 @@ struct FileIDExchange: Exchange {
             expected = MD5Digest(parsing: md5)
             if expected == nil { return refuse(.invalidArgument("md5 must be 32 hexadecimal digits")) }
         }
-        guard let result = form.file?.result else { return refuse(.invalidArgument("a part needs a file")) }
+        guard let result = form.file?.result else {
+            return refuse(.invalidArgument("a part needs a file, in the part file"))
+        }
         guard let number = Self.number(form) else {
             return .describe(key.session, orFail: refusal) { session in
                 guard let file = session?.file(key.field), file.state == .open else { return refuse(.noSuchUpload) }

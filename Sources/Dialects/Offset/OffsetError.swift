@@ -3,9 +3,12 @@ import Uploads
 
 /// A refusal in the words of docs/dialects/offset.md 4.2-4.4, which clients compare literally:
 /// `{"code":1,"message":"…"}`.
+///
+/// What these leave open stands in a member of its own, `detail`.
 struct OffsetError: Error {
     let status: HTTPResponse.Status
     let message: String
+    var detail = ""
     var failure: StorageFailure?
     var allow: String?
 
@@ -17,7 +20,24 @@ struct OffsetError: Error {
     static let requestTooLarge = OffsetError(.contentTooLarge, "Unsupported file size")
     static let unknownUpload = OffsetError(.badRequest, "Invalid upload ID")
     static let wrongOffset = OffsetError(.badRequest, "Invalid offset")
-    static let mediaType = OffsetError(.unsupportedMediaType, "the body must be multipart/form-data")
+    /// A parameter that can not be used, and why.
+    static func invalid(_ detail: String) -> OffsetError {
+        var error = invalidParameter
+        error.detail = detail
+        return error
+    }
+
+    /// A parameter that is missing or can not be used, as the form may be of another protocol.
+    static func invalid(_ chunk: ForeignChunk?) -> OffsetError {
+        chunk.map { .invalid("\($0)") } ?? .invalidParameter
+    }
+
+    /// More than a limit on forms allows, which says nothing of the size of a file.
+    private static func overLimit(_ detail: String) -> OffsetError {
+        var error = OffsetError(.contentTooLarge, invalidParameter.message)
+        error.detail = detail
+        return error
+    }
 
     static func isFolder(_ path: String) -> OffsetError { OffsetError(.badRequest, "full path \(path) is a dir") }
 
@@ -44,9 +64,10 @@ struct OffsetError: Error {
     /// A body that could not be read.
     init(_ failure: RequestForm.Failure) {
         switch failure {
-        case .mediaType: self = .mediaType
-        case .malformed, .cutOff: self = .invalidParameter
-        case .tooLarge: self = .requestTooLarge
+        case .mediaType(let message): self.init(.unsupportedMediaType, message)
+        case .malformed(let message): self = .invalid(message)
+        case .cutOff: self = .invalid("the body was cut off")
+        case .tooLarge(let message): self = .overLimit(message)
         }
     }
 
@@ -62,6 +83,8 @@ struct OffsetError: Error {
             .noSuchPart, .namesExhausted:
             self = .invalidParameter
         case .unclear(let message): self.init(.badRequest, message)
+        case .fieldsTooLarge(let bytesMax): self = .overLimit(UploadError.words(forFieldBytes: bytesMax))
+        case .tooManyFields(let max): self = .overLimit(UploadError.words(forFields: max))
         case .refused(let message): self.init(.forbidden, message)
         case .tooManyUploads(let max):
             self.init(.forbidden, "at most \(max) uploads at the same time; finish others first")
@@ -81,6 +104,7 @@ struct OffsetError: Error {
     /// The answer, with the state that is left where that helps.
     func answer(_ mount: Mount, data: JSON? = nil) -> Answer {
         var members: [(String, JSON)] = [("code", .integer(1)), ("message", .string(message))]
+        if !detail.isEmpty { members.append(("detail", .string(detail))) }
         if let data { members.append(("data", data)) }
         return Answer(
             status,

@@ -16,18 +16,17 @@ struct OffsetExchange: Exchange {
     /// How often a file that others begin anew at the same moment is opened again.
     private static let triesMax = 8
 
+    private static let fileField = "file"
+
     private enum Operation {
         case create
         case append(id: String)
         case refused(allow: String)
     }
 
-    private let mount: Mount
+    let mount: Mount
     private let operation: Operation
     private var form: RequestForm
-    /// A multipart body that is labelled as urlencoded shows its delimiter where a name should be
-    /// (docs/dialects/offset.md D2-16).
-    private var isMislabelled = false
 
     init(_ head: RequestHead, on mount: Mount) {
         self.mount = mount
@@ -39,9 +38,9 @@ struct OffsetExchange: Exchange {
         case _: operation = .refused(allow: "PATCH")
         }
         switch operation {
-        case .create: form = RequestForm(head, accepting: [.multipart, .urlEncoded])
-        case .append: form = RequestForm(head, accepting: [.multipart])
-        case .refused: form = RequestForm(head, accepting: [])
+        case .create: form = RequestForm(head, accepting: [.multipart, .urlEncoded], fileField: Self.fileField)
+        case .append: form = RequestForm(head, accepting: [.multipart], fileField: Self.fileField)
+        case .refused: form = RequestForm(head, accepting: [], fileField: Self.fileField)
         }
     }
 
@@ -53,12 +52,14 @@ struct OffsetExchange: Exchange {
         let (mount, operation) = (mount, operation)
         return form.partBegins(header, scalarFields: Self.scalarFields) {
             guard case .append(let id) = operation else { return nil }
-            return .append(AppendDestination(Self.key(id, on: mount), bytesMax: mount.partBytesMax))
+            return RequestForm.Destinations(
+                file: .append(AppendDestination(Self.key(id, on: mount), bytesMax: mount.partBytesMax)),
+                substitute: .whole(bytesMax: mount.partBytesMax, isHashed: false)
+            )
         }
     }
 
     mutating func fieldEnded(_ field: FormField, raw: [UInt8]) {
-        if field.name.hasPrefix("--") { isMislabelled = true }
         form.fieldEnded(field)
     }
 
@@ -76,7 +77,6 @@ struct OffsetExchange: Exchange {
         case .refused(let allow):
             return .answer(OffsetError.methodNotAllowed(allow).answer(mount))
         case .create:
-            if isMislabelled { return refuse(.mediaType) }
             if let failure = form.failure { return refuse(OffsetError(failure)) }
             return create()
         case .append(let id):
@@ -103,7 +103,9 @@ struct OffsetExchange: Exchange {
     private func create() -> Step {
         guard let storagePath = form["storage_path"], !storagePath.isEmpty,
             let relativePath = form["file_relative_path"]
-        else { return refuse(.invalidParameter) }
+        else {
+            return refuse(.invalid(form.foreignChunk))
+        }
         let isFolder = relativePath.hasSuffix("/")
         let size = form.natural("file_size")
         if !isFolder, size == nil || form["file_type"] == nil { return refuse(.invalidParameter) }
@@ -219,8 +221,11 @@ struct OffsetExchange: Exchange {
 
     private func append(to key: FileKey) -> Step {
         if case .failure(.tooLarge) = form.file?.result { return refuse(.requestTooLarge) }
-        guard let offset = form.natural("upload_offset"), let result = form.file?.result else {
-            return refuse(.invalidParameter)
+        guard let result = form.file?.result else {
+            return refuse(.invalid(form.foreignChunk))
+        }
+        guard let offset = form.natural("upload_offset") else {
+            return refuse(.invalid(form.foreignChunk))
         }
         switch result {
         case .failure(let error): return failed(error, key)

@@ -17,11 +17,10 @@ struct PartsExchange: Exchange {
         /// An extension (docs/dialects/parts.md D1-14).
         case abort
 
-        var media: Set<RequestForm.Media> {
+        var media: [RequestForm.Media] {
             switch self {
-            case .uploadInit, .uploadComplete, .abort: [.json, .urlEncoded, .multipart]
+            case .uploadInit, .uploadComplete, .listParts, .abort: [.json, .urlEncoded, .multipart]
             case .upload: [.multipart]
-            case .listParts: [.json, .urlEncoded, .multipart]
             }
         }
 
@@ -32,7 +31,7 @@ struct PartsExchange: Exchange {
         var methods: String { self == .listParts ? "GET, POST" : "POST" }
     }
 
-    private let mount: Mount
+    let mount: Mount
     private let endpoint: Endpoint?
     private let method: HTTPRequest.Method
     private var form: RequestForm
@@ -43,7 +42,7 @@ struct PartsExchange: Exchange {
         let name = head.pathInfo.split(separator: "/").last.map(String.init) ?? ""
         endpoint = Endpoint(rawValue: name).flatMap { $0 == .abort && !mount.allowsCancel ? nil : $0 }
         let hasBody = method == .post
-        form = RequestForm(head, accepting: hasBody ? endpoint?.media ?? [] : [])
+        form = RequestForm(head, accepting: hasBody ? endpoint?.media ?? [] : [], fileField: "content")
     }
 
     var body: BodyPlan { endpoint?.allows(method) == true ? form.body : .drain }
@@ -54,12 +53,12 @@ struct PartsExchange: Exchange {
         let (known, mount, endpoint) = (form, mount, endpoint)
         return form.partBegins(header, scalarFields: Self.scalarFields) {
             guard endpoint == .upload else { return nil }
+            let anywhere = Destination.whole(bytesMax: mount.partBytesMax, isHashed: true)
             guard let key = Self.key(known, on: mount), let number = Self.number(known) else {
-                return .whole(bytesMax: mount.partBytesMax, isHashed: true)
+                return RequestForm.Destinations(file: anywhere, substitute: anywhere)
             }
-            return .part(
-                PartDestination(key, number: number, bytesMax: mount.partBytesMax, sizeHint: sizeHint)
-            )
+            let slot = PartDestination(key, number: number, bytesMax: mount.partBytesMax, sizeHint: sizeHint)
+            return RequestForm.Destinations(file: .part(slot), substitute: anywhere)
         }
     }
 
@@ -86,13 +85,7 @@ struct PartsExchange: Exchange {
         }
         guard endpoint.allows(method) else { return refuse(.methodNotAllowed(endpoint.methods)) }
         form.bodyEnded(ending)
-        if let failure = form.failure {
-            let media =
-                endpoint == .upload
-                ? "multipart/form-data"
-                : "application/json, application/x-www-form-urlencoded or multipart/form-data"
-            return refuse(WordError(failure, media: media))
-        }
+        if let failure = form.failure { return refuse(WordError(failure)) }
         switch endpoint {
         case .uploadInit: return begin()
         case .upload: return storePart()
@@ -159,9 +152,11 @@ struct PartsExchange: Exchange {
     // MARK: upload (docs/dialects/parts.md 3.3)
 
     private func storePart() -> Step {
-        guard let key = Self.key(form, on: mount) else { return refuse(.invalidArgument("uploadId is required")) }
+        guard let key = Self.key(form, on: mount) else {
+            return refuse(.invalidArgument(form.foreignChunk.map { "\($0)" } ?? "uploadId is required"))
+        }
         guard form.natural("partNumber") != nil else {
-            return refuse(.invalidArgument("partNumber is required, as an integer"))
+            return refuse(.invalidArgument("partNumber is required, as an integer in digits alone"))
         }
         let md5 = form["md5"]?.trimmingWhiteSpace() ?? ""
         let expected = MD5Digest(parsing: md5)
@@ -235,7 +230,10 @@ struct PartsExchange: Exchange {
         }
         var claims: [PartClaim] = []
         for entry in entries {
-            guard let number = entry["partNumber"]?.natural, number <= Part.numberMax else {
+            guard let number = entry["partNumber"]?.natural else {
+                throw .invalidArgument("partNumber must be an integer, written in digits alone")
+            }
+            guard number <= Part.numberMax else {
                 throw .invalidArgument("partNumber must be between 0 and \(Part.numberMax)")
             }
             guard let digest = entry["md5"]?.text.flatMap({ MD5Digest(parsing: $0) }) else {

@@ -20,7 +20,9 @@ struct CallArguments {
 
     /// An integer of 0 ... 2^63-1 that must be there.
     func natural(_ name: String) throws(SignedError) -> Int64 {
-        guard let number = json[name]?.natural else { throw .badRequest("\(name) is required, as an integer") }
+        guard let number = json[name]?.natural else {
+            throw .badRequest("\(name) is required, as an integer in digits alone")
+        }
         return number
     }
 
@@ -47,7 +49,7 @@ struct CallArguments {
                     (entry["part_number"], entry["etag"])
                 }
             guard let number = number?.natural, number <= Part.numberMax else {
-                throw .badRequest("part_number must be an integer of 1 to \(Part.numberMax)")
+                throw .badRequest("part_number must be an integer of 1 to \(Part.numberMax), in digits alone")
             }
             guard let digest = etag?.text.flatMap({ MD5Digest(parsing: $0) }) else {
                 throw .badRequest("etag of part \(number) is not one that this server has given")
@@ -62,13 +64,18 @@ struct CallArguments {
     func metadata() throws(SignedError) -> JSON {
         guard case .object(let members) = json else { throw .badRequest("the body must be a JSON object") }
         var last: [(String, JSON)] = []
+        var indices: [ByBytes: Int] = [:]
         for (name, value) in members {
             switch value {
             case .array, .object: throw .badRequest("\(name) must be a string, a number, true, false or null")
             case .string, .integer, .number, .boolean, .null: break
             }
-            last.removeAll { $0.0 == name }
-            last.append((name, value))
+            if let index = indices[ByBytes(name)] {
+                last[index].1 = value
+            } else {
+                indices[ByBytes(name)] = last.count
+                last.append((name, value))
+            }
         }
         return .object(last)
     }

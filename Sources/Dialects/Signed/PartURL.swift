@@ -49,12 +49,12 @@ struct PartURL: Hashable {
             let number = IntegerField.parse(components[prefix.count + 2]), number <= Part.numberMax,
             let fields = try? FormURLEncoded.parse(Array(query.utf8))
         else { throw .invalid }
-        let values = Dictionary(fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
-        guard let expiresAt = values["expires"].flatMap({ IntegerField.parse($0) }),
-            let signature = values["signature"]
+        let values = Dictionary(fields.map { (ByBytes($0.name), $0.value) }) { $1 }
+        guard let expiresAt = values[ByBytes("expires")].flatMap({ IntegerField.parse($0) }),
+            let signature = values[ByBytes("signature")]
         else { throw .invalid }
         self.init(
-            principal: values["principal"] ?? "",
+            principal: values[ByBytes("principal")] ?? "",
             taskID: components[prefix.count],
             uploadID: components[prefix.count + 1],
             number: Int(number),

@@ -9,6 +9,8 @@ extension SignedExchange {
     private enum Stored {
         static let status = "status"
         static let confirmation = "confirmation"
+        /// How many bytes the names and the status have at most.
+        static let bytesMax = 64
     }
 
     // MARK: init (docs/dialects/signed.md 5.2)
@@ -21,7 +23,7 @@ extension SignedExchange {
         guard size <= mount.fileBytesMax else {
             throw .badRequest("file_size may be at most \(mount.fileBytesMax) bytes")
         }
-        guard mount.fileKinds.contains(kind) else {
+        guard mount.fileKinds.holds(kind) else {
             throw .badRequest("file_type must be one of \(mount.fileKinds.sorted().joined(separator: ", "))")
         }
         let stored = RelativePath(fileName: fileName, on: mount).name ?? ""
@@ -136,7 +138,8 @@ extension SignedExchange {
         let key = FileKey(session(try arguments.text("task_id")), field: try arguments.text("upload_id"))
         let objectKey = try arguments.text("object_key")
         return .describe(key.session, orFail: refusal) { session in
-            guard let session, let file = session.file(key.field), file.spec.target.path.text == objectKey else {
+            guard let session, let file = session.file(key.field), file.spec.target.path.text.isSame(as: objectKey)
+            else {
                 return refuse(.notFound)
             }
             return step(session, key, file)
@@ -153,7 +156,7 @@ extension SignedExchange {
             case .cancelled: return refuse(.conflict("the upload was aborted"))
             case .open, .published: break
             }
-            guard file.spec.target.path.parent.name == kind else { return refuse(.notFound) }
+            guard file.spec.target.path.parent.name?.isSame(as: kind) == true else { return refuse(.notFound) }
             guard case .parts(let layout) = file.kind, let stride = layout.stride else { return refuse(.notFound) }
             // A client that has forgotten parts would otherwise make a truncated file of the rest.
             let count = Int(PartLayout.partCount(total: file.spec.total, stride: stride))
@@ -183,7 +186,9 @@ extension SignedExchange {
         let objectKey = try arguments.text("object_key")
         let aborted = answer([("message", .string("Upload aborted"))])
         return .describe(key.session, orFail: refusal) { session in
-            guard let file = session?.file(key.field), file.spec.target.path.text == objectKey else { return aborted }
+            guard let file = session?.file(key.field), file.spec.target.path.text.isSame(as: objectKey) else {
+                return aborted
+            }
             return .perform(.cancel(key), orFail: refusal) { _ in aborted }
         }
     }
@@ -197,10 +202,14 @@ extension SignedExchange {
         if let include = arguments.optionalText("include_object_key"), !include.isEmpty { objectKeys.append(include) }
         let metadata = try arguments.metadata()
         let confirmation = String(decoding: metadata.encoded, as: UTF8.self)
+        // It is kept with the task, where other fields are but a few bytes.
+        guard confirmation.utf8.count <= mount.allFieldBytesMax - Stored.bytesMax else {
+            throw .tooLarge(UploadError.words(forFieldBytes: mount.allFieldBytesMax))
+        }
         return .describe(key, orFail: refusal) { session in
             guard let session else { return refuse(.notFound) }
             for objectKey in objectKeys {
-                let files = session.files.filter { $0.spec.target.path.text == objectKey }
+                let files = session.files.filter { $0.spec.target.path.text.isSame(as: objectKey) }
                 guard !files.isEmpty else { return refuse(.notFound) }
                 guard files.contains(where: \.isPublished) else {
                     return refuse(.conflict("\(objectKey) is not complete"))

@@ -15,6 +15,11 @@ struct SignedError: Error {
     static let notFound = SignedError(status: .notFound, detail: "there is no such upload; it may have expired")
     static let noSuchCall = SignedError(status: .notFound, detail: "there is no such call")
 
+    static let mediaType = SignedError(
+        status: .unsupportedMediaType,
+        detail: "the body must be application/json, and Content-Type say so"
+    )
+
     static func methodNotAllowed(_ allow: String) -> SignedError {
         SignedError(status: .methodNotAllowed, detail: "use \(allow)", allow: allow)
     }
@@ -44,6 +49,8 @@ struct SignedError: Error {
         case .digestMismatch, .partTooSmall, .fileChanged, .tooManyRanges, .offsetMismatch, .beyondTotal:
             self = .badRequest("the part does not fit the upload")
         case .unclear(let message): self = .badRequest(message)
+        case .fieldsTooLarge(let bytesMax): self = .tooLarge(UploadError.words(forFieldBytes: bytesMax))
+        case .tooManyFields(let max): self = .tooLarge(UploadError.words(forFields: max))
         case .refused(let message): self.init(status: .forbidden, detail: message)
         case .tooManyUploads(let max):
             self.init(status: .forbidden, detail: "at most \(max) uploads at the same time; finish others first")

@@ -1,5 +1,6 @@
 import Digests
 import HTTPTypes
+import MultipartForm
 import Uploads
 
 /// One request in the protocol of signed part URLs (docs/dialects/signed.md 5): a JSON call, or the bytes of a part.
@@ -45,7 +46,11 @@ struct SignedExchange: Exchange {
                 }
             }
         } else if let call = Call(rawValue: components.joined(separator: "/")) {
-            request = method == .post ? .call(call) : .refused(.methodNotAllowed("POST"))
+            // A page of any site may have its visitors send other types, with their cookies (Fetch 2.2.2, "simple").
+            request =
+                method != .post
+                ? .refused(.methodNotAllowed("POST"))
+                : head.contentType.map { MediaType(parsing: $0) } == .json ? .call(call) : .refused(.mediaType)
         } else {
             request = .refused(.noSuchCall)
         }

@@ -24,7 +24,6 @@ struct Show: ParsableCommand {
         let staging: String
         let ranges: [[Int64]]
         let parts: [Part]
-        let fields: [String: String]
 
         struct Part: Encodable {
             let number: Int
@@ -43,10 +42,10 @@ struct Show: ParsableCommand {
             ranges: found.coverage.map { [$0.offset, $0.end] },
             parts: found.parts.map {
                 Details.Part(number: $0.part.number, size: $0.part.size, md5: $0.part.digest.description)
-            },
-            fields: Dictionary((found.account?.fields ?? []).map { ($0.name, $0.value) }) { $1 }
+            }
         )
-        if json { return print(try JSONLine.encode(details)) }
+        let fields = found.account?.fields ?? []
+        if json { return print(try JSONLine.encode(details, with: ("fields", .fields(fields)))) }
         let upload = details.upload
         let lines: [(String, String)] = [
             ("id", String(upload.id)), ("state", upload.state), ("dialect", upload.dialect), ("mount", upload.mount),
@@ -61,8 +60,6 @@ struct Show: ParsableCommand {
         for (name, value) in lines { print("\(name): \(value.shown)") }
         for range in details.ranges { print("range: \(range[0])-\(range[1])") }
         for part in details.parts { print("part: \(part.number), \(part.size) bytes, MD5 \(part.md5)") }
-        for (name, value) in details.fields.sorted(by: { $0.key < $1.key }) {
-            print("field: \(name.shown) = \(value.shown)")
-        }
+        for field in fields { print("field: \(field.name.shown) = \(field.value.shown)") }
     }
 }
