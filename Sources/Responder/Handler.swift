@@ -55,23 +55,39 @@ public struct Handler: Sendable {
         defer { requestLimits.leave(mount) }
         if let pacing = Pacing(rateLimits, on: mount) { body.keep(to: pacing) }
         let intake = Intake(engine, for: mount)
-        let ending: BodyEnding
+        let ending = read(&body, head, &exchange, intake)
+        return perform(exchange.bodyEnded(ending), intake, on: mount)
+    }
+
+    /// Reads the body in the way that the dialect asks for.
+    ///
+    /// A function of its own, as is `perform`: as long as a slow client takes, the stack of its worker holds what this
+    /// function and its callers need, and nothing of what comes before and after.
+    @inline(never)
+    private func read<Source: Body & ~Copyable>(
+        _ body: inout BodyReader<Source>,
+        _ head: RequestHead,
+        _ exchange: inout any Exchange,
+        _ intake: Intake
+    ) -> BodyEnding {
         switch exchange.body {
         case .multipart(let boundary):
             let lastPartEnd = head.contentLength.map { $0 - Int64(boundary.closingCount) }
             var reader = FormReader(exchange, into: intake, lastPartEnd: lastPartEnd)
-            ending = body.readForm(boundary, &reader)
+            let ending = body.readForm(boundary, &reader)
             exchange = reader.exchange
-        case .urlEncoded:
-            ending = body.readFields(&exchange)
-        case .document(let bytesMax):
-            ending = body.readDocument(bytesMax: bytesMax, &exchange)
-        case .file(let destination):
-            ending = body.readFile(destination, &exchange, into: intake)
-        case .drain:
-            ending = body.drain() ? .whole : .cutOff
+            return ending
+        case .urlEncoded: return body.readFields(&exchange)
+        case .document(let bytesMax): return body.readDocument(bytesMax: bytesMax, &exchange)
+        case .file(let destination): return body.readFile(destination, &exchange, into: intake)
+        case .drain: return body.drain() ? .whole : .cutOff
         }
-        var step = exchange.bodyEnded(ending)
+    }
+
+    /// Does what the dialect decides, step by step, until it answers.
+    @inline(never)
+    private func perform(_ first: Step, _ intake: Intake, on mount: Mount) -> Answer {
+        var step = first
         var published: [PublishedFile] = []
         var fields: [FormField] = []
         while true {

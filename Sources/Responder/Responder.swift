@@ -55,11 +55,7 @@ public struct Responder: Sendable {
             parameters = try mounts.parameters(of: request, at: start)
             head = try Self.head(request, parameters.mount)
         } catch {
-            logger.error("mount can not be served", metadata: ["reason": "\(error)"])
-            var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
-            _ = body.drain()
-            _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
-            return
+            return answerMisconfigured(request, error)
         }
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         let crossOrigin = CrossOrigin(head.request, on: parameters.mount)
@@ -73,9 +69,33 @@ public struct Responder: Sendable {
             )
         }
         let count = body.count
+        finish(body.release(), bytes: count, head, on: parameters, answer, since: start)
+    }
+
+    /// Answers a request of a mount that the web server's configuration does not describe rightly.
+    @inline(never)
+    private func answerMisconfigured(_ request: consuming Request, _ error: MountError) {
+        logger.error("mount can not be served", metadata: ["reason": "\(error)"])
+        var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
+        _ = body.drain()
+        _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
+    }
+
+    /// Answers, counts and logs a request whose body has been read.
+    ///
+    /// A function of its own, so that the stack of a worker that waits for a slow client holds nothing of it.
+    @inline(never)
+    private func finish(
+        _ body: consuming RequestBody,
+        bytes count: Int64,
+        _ head: RequestHead,
+        on parameters: MountParameters,
+        _ answer: Answer,
+        since start: ContinuousClock.Instant
+    ) {
         // Before the client hears of it, so that what it knows of is counted.
         self.count(parameters.dialect, answer, bytes: count, since: start)
-        let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)
+        let isHeard = body.send(answer.status, answer.fields, body: answer.body)
         accessLog.record(
             head,
             on: parameters,

@@ -227,7 +227,8 @@ final class Site {
     }
 
     private func waitUntilReady() throws {
-        for _ in 0..<200 {
+        // A new state directory is synced, which takes long on a disk that others keep busy.
+        for _ in 0..<1200 {
             let log = responder.isRunning ? "" : try responderLog()
             try #require(responder.isRunning, "the responder has ended: \(log)")
             try #require(nginx.isRunning, "nginx has ended")
