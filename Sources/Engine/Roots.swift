@@ -214,7 +214,7 @@ extension Engine {
         // Every version has made a folder in each root that it used.
         case (.noFolder, .some): return .unavailable(.markMissing)
         case (.folder(nil, let count, _), nil): return .unavailable(.foreignFiles(count: count))
-        case (.folder(let mark?, _, let place), let known): return try standing(known, mark, at: place)
+        case (.folder(let mark?, _, let place), let known): return try standing(of: root, known, mark, at: place)
         case (.folder(nil, _, _), let known?):
             return known.mark == nil ? try formerStanding(of: root) : .unavailable(.markMissing)
         }
@@ -240,6 +240,7 @@ extension Engine {
 
     /// What a root with a mark is.
     private func standing(
+        of root: String,
         _ known: KnownRoot?,
         _ found: RootMark,
         at place: StagingArea.Place
@@ -249,7 +250,10 @@ extension Engine {
             if mark == found.root { return .own(known, place) }
             return .unavailable(.otherRoot(path: try ledger.root(marked: found.root)))
         }
-        if let path = try ledger.root(marked: found.root) { return .unavailable(.otherRoot(path: path)) }
+        // Another process may have noted the mark of this very root since the ledger was asked.
+        if let path = try ledger.root(marked: found.root), !path.utf8.elementsEqual(root.utf8) {
+            return .unavailable(.otherRoot(path: path))
+        }
         return .unnoted(mark: found.root, place)
     }
 
