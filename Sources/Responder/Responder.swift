@@ -125,17 +125,11 @@ public struct Responder: Sendable {
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         body.readWhatIsThere()
         let count = body.count
-        if let known { self.count(known.1.dialect, answer, bytes: count, since: start) }
-        let isHeard = body.release().send(answer.status, answer.fields, body: answer.body)
-        guard let (head, parameters) = known else { return }
-        accessLog.record(
-            head,
-            on: parameters,
-            answer,
-            bytes: count,
-            microseconds: Self.microseconds(since: start),
-            isHeard: isHeard
-        )
+        guard let (head, parameters) = known else {
+            _ = body.release().send(answer.status, answer.fields, body: answer.body)
+            return
+        }
+        finish(body.release(), bytes: count, head, on: parameters, answer, since: start)
     }
 
     /// The parameter of requests that are answered although all workers are taken.
