@@ -9,7 +9,8 @@ public import Uploads
 // 1. A root has a mark in its staging folder that names the ledger and a number, and the ledger knows the number.
 // 2. A root whose mark is missing although the ledger knows one, or is another's, is unavailable: nothing is staged in it,
 //    and nothing of it is forgotten, settled, recovered or swept, as its bytes may only not be there now.
-// 3. A mark is looked at when the folder is another than the last time, and once a second; a sweep always looks.
+// 3. A mark is looked at when the folder is another than the last time, and once a second; a sweep always looks. As long as
+//    it is the same in the same folder, the ledger is not asked about it.
 
 /// Why a root is not used.
 public enum RootProblem: Hashable, Sendable {
@@ -74,6 +75,7 @@ final class Roots: Sendable {
 
     private struct Known {
         let place: StagingArea.Place
+        let mark: RootMark
         let end: ContinuousClock.Instant
     }
 
@@ -83,14 +85,18 @@ final class Roots: Sendable {
     /// What a recovery of a root that comes back later gives to tombstones; `nil` where this process does not recover.
     let tombstoneSeconds = Locked<Int64?>(nil)
 
-    /// Whether a root is at a place that was looked at lately.
-    func isKnown(_ root: String, at place: StagingArea.Place) -> Bool {
-        guard let known = known.withLock({ $0[root] }) else { return false }
-        return known.place == place && ContinuousClock.now < known.end
+    /// Whether a root is the one that was looked at before.
+    func isKnown(_ root: String, _ area: borrowing StagingArea) throws(StagingError) -> Bool {
+        let place = try area.place()
+        guard let known = known.withLock({ $0[root] }), known.place == place else { return false }
+        if ContinuousClock.now < known.end { return true }
+        guard try area.hasMark(known.mark) else { return false }
+        note(root, at: place, known.mark)
+        return true
     }
 
-    func note(_ root: String, at place: StagingArea.Place) {
-        known.withLock { $0[root] = Known(place: place, end: ContinuousClock.now + Self.lifetime) }
+    func note(_ root: String, at place: StagingArea.Place, _ mark: RootMark) {
+        known.withLock { $0[root] = Known(place: place, mark: mark, end: ContinuousClock.now + Self.lifetime) }
     }
 
     /// Begins to recover a root, unless a thread does already: returns that one.
@@ -107,10 +113,10 @@ final class Roots: Sendable {
 
 /// What a root is.
 private enum Standing {
-    /// This ledger's own, with its folder at a place.
-    case own(KnownRoot, StagingArea.Place)
+    /// This ledger's own by its mark, with its folder at a place.
+    case own(KnownRoot, RootMark, StagingArea.Place)
     /// This ledger's own, by a mark whose number it has still to note.
-    case unnoted(mark: String, StagingArea.Place)
+    case unnoted(RootMark, StagingArea.Place)
     /// Nobody's, and without bytes that somebody may miss.
     case unmarked
     /// Not to be used.
@@ -124,9 +130,7 @@ extension Engine {
     /// - Throws: `stagingUnavailable` when it can not be opened, or is not this ledger's own.
     func area(_ root: String, isFresh: Bool = false) throws(UploadError) -> StagingArea {
         do throws(StagingError) {
-            if !isFresh, let area = try StagingArea.openIfThere(root: root),
-                rootsInUse.isKnown(root, at: try area.place())
-            {
+            if !isFresh, let area = try StagingArea.openIfThere(root: root), try rootsInUse.isKnown(root, area) {
                 return area
             }
         } catch {
@@ -153,21 +157,22 @@ extension Engine {
     }
 
     private func identify(_ root: String) throws(UploadError) -> StagingArea {
+        let mark: RootMark
         let place: StagingArea.Place
         var isRecovered = true
         switch try standing(of: root) {
-        case .own(let known, let found):
-            place = found
+        case .own(let known, let found, let folder):
+            (mark, place) = (found, folder)
             isRecovered = known.isRecovered
-        case .unnoted(let mark, let found):
-            place = found
-            try note(mark, of: root)
-        case .unmarked: place = try mark(root)
+        case .unnoted(let found, let folder):
+            (mark, place) = (found, folder)
+            try note(found, of: root)
+        case .unmarked: (mark, place) = try self.mark(root)
         case .unavailable(let problem): throw problem.error(of: root)
         }
         guard let area = try open(root, at: place) else { throw RootProblem.markMissing.error(of: root) }
         if !isRecovered, try !recoverReturned(root, area) { return area }
-        rootsInUse.note(root, at: place)
+        rootsInUse.note(root, at: place, mark)
         return area
     }
 
@@ -182,7 +187,7 @@ extension Engine {
     }
 
     /// Gives a root that nobody has marked a mark of this ledger.
-    private func mark(_ root: String) throws(UploadError) -> StagingArea.Place {
+    private func mark(_ root: String) throws(UploadError) -> (RootMark, StagingArea.Place) {
         let identity = ledger.identity
         let new = RootMark(ledger: identity.id, root: StagingArea.makeName(), state: identity.state)
         let found: (mark: RootMark?, place: StagingArea.Place)
@@ -195,12 +200,12 @@ extension Engine {
         }
         guard let mark = found.mark else { throw RootProblem.markMissing.error(of: root) }
         guard mark.ledger == identity.id else { throw RootProblem.otherLedger(state: mark.state).error(of: root) }
-        try note(mark.root, of: root)
-        return found.place
+        try note(mark, of: root)
+        return (mark, found.place)
     }
 
-    private func note(_ mark: String, of root: String) throws(UploadError) {
-        guard try ledger.note(mark, of: root) == mark else { throw RootProblem.markMissing.error(of: root) }
+    private func note(_ mark: RootMark, of root: String) throws(UploadError) {
+        guard try ledger.note(mark.root, of: root) == mark.root else { throw RootProblem.markMissing.error(of: root) }
     }
 
     /// Looks at a root, and changes nothing.
@@ -247,14 +252,14 @@ extension Engine {
     ) throws(UploadError) -> Standing {
         if found.ledger != ledger.identity.id { return .unavailable(.otherLedger(state: found.state)) }
         if let known, let mark = known.mark {
-            if mark == found.root { return .own(known, place) }
+            if mark == found.root { return .own(known, found, place) }
             return .unavailable(.otherRoot(path: try ledger.root(marked: found.root)))
         }
         // Another process may have noted the mark of this very root since the ledger was asked.
         if let path = try ledger.root(marked: found.root), !path.utf8.elementsEqual(root.utf8) {
             return .unavailable(.otherRoot(path: path))
         }
-        return .unnoted(mark: found.root, place)
+        return .unnoted(found, place)
     }
 
     /// What a root is that only versions without marks have used: an empty one that should not be is not mounted.

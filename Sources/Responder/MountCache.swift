@@ -3,12 +3,12 @@ import Threading
 
 /// Keeps what was read of the parameters of mounts, as the requests of one location all have the same.
 ///
-/// What a location says is the key, so a change of it counts at once; a link on the way to its root is followed anew
-/// after a second.
+/// What a location says is the key, so a change of it counts at once; what it names on the disk, such as a link on the way
+/// to its root, is looked at anew after a second.
 final class MountCache: Sendable {
     /// How many mounts are kept.
     private static let mountsMax = 256
-    /// For how long a mount is kept.
+    /// For how long the disk is not looked at.
     private static let lifetime = Duration.seconds(1)
 
     /// What a location says, but for who is uploading.
@@ -50,11 +50,16 @@ final class MountCache: Sendable {
         let key = Key(request)
         let known = entries.withLock { $0[key] }
         if let known, now < known.end { return known.parameters.of(request) }
-        let parameters = try MountParameters(
-            { request.parameter($0) },
-            names: request.parameterNames(beginningWith: "FERMATA_"),
-            settings
-        )
+        let parameters: MountParameters
+        if let known, known.parameters.stillHolds(settings) {
+            parameters = known.parameters.of(request)
+        } else {
+            parameters = try MountParameters(
+                { request.parameter($0) },
+                names: request.parameterNames(beginningWith: "FERMATA_"),
+                settings
+            )
+        }
         entries.withLock { entries in
             if entries.count >= Self.mountsMax { entries.removeAll() }
             entries[key] = Entry(parameters: parameters, end: now + Self.lifetime)

@@ -51,6 +51,8 @@ struct MountParameters: Sendable {
 
     let dialect: Dialect
     private(set) var mount: Mount
+    /// The root as the location spells it; `nil` where it names none.
+    private let root: String?
 
     /// - Parameters:
     ///   - parameter: gives the value of a parameter of the web server's own.
@@ -91,10 +93,11 @@ struct MountParameters: Sendable {
             throw MountError(description: "FERMATA_DIALECT '\(dialectName)' is unknown: use one of \(names)")
         }
         self.dialect = dialect
+        root = try Self.setting("FERMATA_ROOT", parameter)
         var mount = Mount(
             name: try Self.name(parameter),
             principal: Self.principal(parameter),
-            root: try Self.root(try Self.setting("FERMATA_ROOT", parameter), settings)
+            root: try Self.root(root, settings)
         )
         mount.publicURL = settings.publicURL
         dialect.configure(&mount)
@@ -164,6 +167,16 @@ struct MountParameters: Sendable {
         ]
         try set("FERMATA_ANSWER_TYPE", \.answerType, .word(types))
         self.mount = mount
+    }
+
+    /// Whether what the location names is on the disk what it was when this was read.
+    func stillHolds(_ settings: ResponderSettings) -> Bool {
+        do throws(MountError) {
+            guard try Self.root(root, settings) == mount.root else { return false }
+        } catch { return false }
+        return [mount.handOff.hook, mount.handOff.veto].allSatisfy { program in
+            program.map { FileManager.default.isExecutableFile(atPath: $0) } ?? true
+        }
     }
 
     /// The same for another request, which differs in who is uploading alone.

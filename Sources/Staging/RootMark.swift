@@ -23,9 +23,11 @@ public struct RootMark: Hashable, Sendable {
         self.ledger = ledger
         self.root = root
         self.state = state
+        bytes = Array("ledger \(ledger)\nroot \(root)\nstate \(state)\n".utf8)
     }
 
-    private var text: String { "ledger \(ledger)\nroot \(root)\nstate \(state)\n" }
+    /// What its file holds.
+    private let bytes: [UInt8]
 
     private init?(text: String) {
         let lines = text.split(separator: "\n", maxSplits: 2)
@@ -41,19 +43,29 @@ public struct RootMark: Hashable, Sendable {
         let file: CInt
         do { file = try openForReading(Self.fileName, in: folder) } catch .noSuchFileOrDirectory { return nil }
         defer { close(file) }
-        var block = [UInt8](repeating: 0, count: Self.bytesMax)
-        var count = 0
-        while count < block.count {
-            var rest = [UInt8](repeating: 0, count: block.count - count)
-            let read = try read(into: &rest, count: rest.count, from: file, at: Int64(count))
-            if read == 0 { break }
-            block.replaceSubrange(count..<count + read, with: rest[..<read])
-            count += read
-        }
-        guard let mark = RootMark(text: String(decoding: block[..<count], as: UTF8.self)) else {
-            throw .badMessage
-        }
+        let bytes = try Self.bytes(of: file, max: Self.bytesMax)
+        guard let mark = RootMark(text: String(decoding: bytes, as: UTF8.self)) else { throw .badMessage }
         self = mark
+    }
+
+    /// Whether an area has this very mark.
+    fileprivate func isIn(_ folder: CInt) throws(Errno) -> Bool {
+        let file: CInt
+        do { file = try openForReading(Self.fileName, in: folder) } catch .noSuchFileOrDirectory { return false }
+        defer { close(file) }
+        return try Self.bytes(of: file, max: bytes.count + 1) == bytes
+    }
+
+    /// Reads the first bytes of a file.
+    private static func bytes(of file: CInt, max: Int) throws(Errno) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < max {
+            var block = [UInt8](repeating: 0, count: max - bytes.count)
+            let count = try read(into: &block, count: block.count, from: file, at: Int64(bytes.count))
+            if count == 0 { break }
+            bytes += block[..<count]
+        }
+        return bytes
     }
 
     /// Writes the mark to a file without a name.
@@ -62,7 +74,6 @@ public struct RootMark: Hashable, Sendable {
         do throws(Errno) {
             // Whoever may look into the folder may read it, under every umask: a command may have been run by another user.
             try setMode(0o644, of: file)
-            let bytes = Array(text.utf8)
             try unsafe bytes.span.withUnsafeBytes { (buffer: UnsafeRawBufferPointer) throws(Errno) in
                 var done = 0
                 while done < buffer.count {
@@ -108,6 +119,12 @@ extension StagingArea {
     public func mark() throws(StagingError) -> RootMark? {
         let folder = folder
         return try Errno.wrap("read mark") { () throws(Errno) in try RootMark(in: folder) }
+    }
+
+    /// Whether the area has a mark.
+    public func hasMark(_ mark: RootMark) throws(StagingError) -> Bool {
+        let folder = folder
+        return try Errno.wrap("read mark") { () throws(Errno) in try mark.isIn(folder) }
     }
 
     /// Gives the area its mark, durably; false when it has one, which stays.

@@ -124,6 +124,28 @@ import Uploads
         #expect(try bench.staged().count == 1)
     }
 
+    @Test("a root that another ledger takes over while it is used is given up within a second")
+    func takenOver() throws {
+        try bench.receive("0123", 0, 4)
+        let state = bench.directory + "/other"
+        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: false)
+        _ = try anotherEngine(directory: state).adopt(bench.root, isForced: true)
+        Thread.sleep(forTimeInterval: 1.1)
+        #expect(isUnavailable { try bench.receive("456789", 4, 10) })
+        _ = try anotherEngine().adopt(bench.root, isForced: true)
+        try bench.receive("456789", 4, 10)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("a root whose mark is gone while it is used is given up within a second")
+    func markRemoved() throws {
+        try bench.receive("0123", 0, 4)
+        try FileManager.default.removeItem(atPath: bench.root + "/.fermata/.mark")
+        Thread.sleep(forTimeInterval: 1.1)
+        #expect(isUnavailable { try bench.receive("456789", 4, 10) })
+    }
+
     @Test("a lost ledger's root is refused by the new one until it is adopted, in words that say so")
     func lostLedger() throws {
         try bench.receive("0123", 0, 4)

@@ -84,6 +84,38 @@ import Uploads
         }
     }
 
+    @Test("what was read of a location holds as long as its root and its programs are what they were")
+    func holds() throws {
+        let folder = "/tmp/fermata-mounts-" + UUID().uuidString
+        let manager = FileManager.default
+        for name in ["one", "two"] {
+            try manager.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+        }
+        defer { #expect(throws: Never.self) { try manager.removeItem(atPath: folder) } }
+        let (root, program) = (folder + "/root", folder + "/program")
+        try manager.createSymbolicLink(atPath: root, withDestinationPath: "one")
+        try manager.copyItem(atPath: "/bin/true", toPath: program)
+        let settings = ResponderSettings(
+            allowedRoots: [folder],
+            defaultRoot: "/nowhere/files",
+            allowedPrograms: [program]
+        )
+        let values = ["FERMATA_DIALECT": "dcloud", "FERMATA_ROOT": root, "FERMATA_VETO": program]
+        let parameters = try MountParameters({ values[$0] }, names: Array(values.keys), settings)
+        #expect(parameters.stillHolds(settings))
+        try manager.removeItem(atPath: root)
+        try manager.createSymbolicLink(atPath: root, withDestinationPath: "two")
+        #expect(!parameters.stillHolds(settings), "the link leads elsewhere")
+        try manager.removeItem(atPath: root)
+        try manager.createSymbolicLink(atPath: root, withDestinationPath: "/")
+        #expect(!parameters.stillHolds(settings), "the link leads out of what is allowed")
+        try manager.removeItem(atPath: root)
+        try manager.createSymbolicLink(atPath: root, withDestinationPath: "one")
+        #expect(parameters.stillHolds(settings))
+        try manager.removeItem(atPath: program)
+        #expect(!parameters.stillHolds(settings), "the program is gone")
+    }
+
     @Test("the state directory, what is above it and what is in it are no roots, links followed; its files are")
     func stateAsRoot() throws {
         let folder = "/tmp/fermata-mounts-" + UUID().uuidString
