@@ -16,9 +16,14 @@ import Uploads
     /// Makes a program of these lines; `DIR` stands for the bench's directory.
     private func program(_ lines: String, name: String = "program") throws -> String {
         let path = bench.directory + "/" + name
-        try ("#!/bin/sh\n" + lines.replacingOccurrences(of: "DIR", with: bench.directory) + "\n")
-            .write(toFile: path, atomically: true, encoding: .utf8)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        let text = "#!/bin/sh\n" + lines.replacingOccurrences(of: "DIR", with: bench.directory) + "\n"
+        // Another process writes it: were it this one, a child that another test starts just then would have it open for
+        // writing too, and until that has become its program ours cannot be executed.
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", #"printf %s "$1" > "$0" && chmod 755 "$0""#, path, text]
+        try process.run()
+        process.waitUntilExit()
         return path
     }
 

@@ -11,8 +11,13 @@ import Testing
         init(_ lines: String) throws {
             folder = URL(fileURLWithPath: "/tmp/fermata-program-" + UUID().uuidString)
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-            try ("#!/bin/sh\n" + lines).write(toFile: path, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+            // Another process writes it: were it this one, a child that another test starts just then would have it open
+            // for writing too, and until that has become its program ours cannot be executed.
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", #"printf %s "$1" > "$0" && chmod 755 "$0""#, path, "#!/bin/sh\n" + lines]
+            try process.run()
+            process.waitUntilExit()
         }
 
         deinit { try? FileManager.default.removeItem(at: folder) }
