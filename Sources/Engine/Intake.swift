@@ -79,6 +79,7 @@ public final class Intake {
             isSated = reception.isSated
             part = .held(reception)
         case .segment(let segment, var reception):
+            try keepPlace(of: &reception)
             try reception.write(bytes)
             isSated = reception.isSated
             part = .segment(segment, reception)
@@ -113,8 +114,8 @@ public final class Intake {
         case .segment(let segment, var reception):
             // Without a byte there is nothing to keep, and nothing that another file should make way for.
             let keepsPrefix = isCutOff && reception.count > 0
+            try keepPlace(of: &reception)
             if !keepsPrefix, !reception.isSealed { try reception.fit(segment) }
-            reception.pause()
             let checksum = reception.checksumValue
             return try commit(reception, of: segment, checksum: checksum)
         case .acknowledged(let file, _):

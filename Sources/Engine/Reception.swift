@@ -41,12 +41,12 @@ struct Reception: ~Copyable {
     private(set) var count: Int64 = 0
     private(set) var extra: UInt8?
     private(set) var isTooLong = false
-    /// The file was published or restarted by another request while these bytes came in.
+    /// The file was published or restarted by another request while these bytes came in, or those have been written over.
     private(set) var isSealed = false
     private let checksum = Checksum()
     private var md5: SharedMD5?
     /// The staging file of an upload whose bytes go aside, kept open because that marks it as in use.
-    private let marked: StagingFile?
+    private var marked: StagingFile?
 
     init(
         _ purpose: Purpose,
@@ -131,6 +131,43 @@ struct Reception: ~Copyable {
         file = other
         base = 0
         purpose = .held(.aside(countExact: nil))
+    }
+
+    /// Whether another request has written over the place of these bytes, or has sealed the file; if not, nobody does until
+    /// the next pause.
+    mutating func isOvertaken() throws(UploadError) -> Bool {
+        if isSealed { return false }
+        do { try file.hold() } catch .sealed { return true } catch { throw error.uploadError }
+        return false
+    }
+
+    /// Looks whether the bytes that have come are still there, and keeps others from writing over them until the next pause.
+    mutating func regain() throws(UploadError) -> Bool {
+        let range = try writtenRange()
+        file.endWatch()
+        do {
+            try file.hold()
+            isSealed = try file.checksum(of: range) != checksum.value
+        } catch .sealed {
+            isSealed = true
+        } catch {
+            throw error.uploadError
+        }
+        return !isSealed
+    }
+
+    /// Moves what has come of a segment to a scratch file, where the rest will go too.
+    mutating func goOn(aside other: consuming StagingFile, of segmentFile: StoredFile) throws(UploadError) {
+        let range = try writtenRange()
+        do { try other.copy(range, of: file, to: 0) } catch { throw error.uploadError }
+        file.yield()
+        if let claimed = ByteRange(offset: base, count: countMax) {
+            do { try file.giveUpClaim(claimed) } catch { throw error.uploadError }
+        }
+        swap(&file, &other)
+        marked = consume other
+        base = 0
+        purpose = .aside(segmentFile)
     }
 
     /// Lets others publish or take over the file while no bytes come.

@@ -153,16 +153,24 @@ extension Engine {
         _ file: StoredFile,
         in area: borrowing StagingArea
     ) throws(UploadError) -> StagingFile? {
-        guard let staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+        guard var staging = try openUnsealed(file, in: area) else { return nil }
+        staging.endWatch()
+        try staged { () throws(StagingError) in try staging.markInUse() }
+        return staging
+    }
+
+    /// As `openForWriting`, without a mark that the file is in use. Writes will be refused when another request has written
+    /// over claimed bytes since.
+    func openUnsealed(_ file: StoredFile, in area: borrowing StagingArea) throws(UploadError) -> StagingFile? {
+        guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
         else {
             try forgetIfLost(file, in: area)
             return nil
         }
-        if try staged({ () throws(StagingError) in try staging.isSealed() }) {
+        guard try staged({ () throws(StagingError) in try staging.beginWatch() }) else {
             try reopen(file, staging)
             return nil
         }
-        try staged { () throws(StagingError) in try staging.markInUse() }
         return staging
     }
 

@@ -73,7 +73,14 @@ extension Intake {
     private func startFile(_ segment: Segment, in area: borrowing StagingArea) throws(UploadError) -> Reception? {
         let new = newFile(segment.key, segment.spec)
         var staging = try reservedFile(segment.spec.total, in: area)
-        do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
+        do {
+            // Before anybody else knows the file.
+            staging.beginWatch(size: segment.spec.total)
+            _ = try staging.claim(segment.range)
+            try staging.link(as: new.staging, in: area)
+        } catch {
+            throw error.uploadError
+        }
         let file: StoredFile
         do {
             let reserved = try engine.ledger.reserve(new)
@@ -100,12 +107,26 @@ extension Intake {
         in area: borrowing StagingArea
     ) throws(UploadError) -> Reception? {
         let range = segment.range
-        guard let staging = try engine.openForWriting(file, in: area) else { return nil }
-        if aside {
-            let scratch = try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
-            return Reception(.aside(file), into: scratch, base: 0, countMax: range.count, marking: staging)
+        guard let staging = try engine.openUnsealed(file, in: area) else { return nil }
+        // Bytes that another request is sending now may be committed before these.
+        if !aside, try staged({ () throws(StagingError) in try staging.claim(range) }) {
+            return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
         }
-        return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
+        let scratch = try staged { () throws(StagingError) in
+            try staging.markInUse()
+            return try StagingFile.anonymous(in: area)
+        }
+        return Reception(.aside(file), into: scratch, base: 0, countMax: range.count, marking: staging)
+    }
+
+    /// Sends bytes aside from now on when another request has written over the place that these have claimed; those that
+    /// have come go with them if they are still there. Else their place is theirs until the next pause.
+    func keepPlace(of reception: inout Reception) throws(UploadError) {
+        guard case .inPlace(let file) = reception.purpose, try reception.isOvertaken(), try reception.regain() else {
+            return
+        }
+        let area = try engine.area(file.root)
+        try reception.goOn(aside: staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }, of: file)
     }
 
     /// Makes the file that takes another's place once this segment is committed.
@@ -140,6 +161,7 @@ extension Intake {
         case .inPlace(let file):
             // A sealed file has all of its bytes, or has made way for another.
             if reception.isSealed { return try receiptForSealed(file) }
+            // `keepPlace` has taken the lock of writes: nobody writes over these bytes before they are committed.
             try syncIfDurable(reception.file)
             let commit = try engine.ledger.commit(committed, to: file, limits: limits)
             if commit.needsSync { try engine.syncSegments(of: file, reception.file) }
@@ -149,17 +171,20 @@ extension Intake {
             guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
             else { return try receiptForSealed(file) }
             do {
-                // Until the commit nobody compares these bytes with the checksum of those that they replace.
-                try staging.hold()
-                try staging.copy(.first(range.count), of: reception.file, to: range.offset)
+                // Until the commit nobody else commits or compares bytes of the file.
+                try staging.lockOver(range)
             } catch .sealed {
                 return try receiptForSealed(file)
             } catch {
                 throw error.uploadError
             }
+            // Should this process die before the commit, no checksum tells of bytes that are not there any more.
+            try engine.syncSegments(of: file, under: range, staging)
+            do { try staging.copy(.first(range.count), of: reception.file, to: range.offset) } catch {
+                throw error.uploadError
+            }
             try syncIfDurable(staging)
             let commit = try engine.ledger.commit(committed, to: file, limits: limits)
-            staging.yield()
             if commit.needsSync { try engine.syncSegments(of: file, staging) }
             return receipt(for: file, commit)
         case .replacement(let new):

@@ -6,9 +6,16 @@ import Uploads
 
 extension Engine {
     /// Syncs a file to which many segments have come, so that the ledger can forget them one by one.
-    func syncSegments(of file: StoredFile, _ staging: borrowing StagingFile) throws(UploadError) {
+    ///
+    /// - Parameter range: what is about to be written over; nothing is done when no segment lies there.
+    func syncSegments(
+        of file: StoredFile,
+        under range: ByteRange? = nil,
+        _ staging: borrowing StagingFile
+    ) throws(UploadError) {
         // Segments that are committed later are not among these, and keep their checksums.
         let segments = try ledger.unsyncedSegments(of: file)
+        if let range, !segments.contains(where: { $0.range.overlaps(range) }) { return }
         do { try sync(staging) } catch {
             try ledger.drop(segments, of: file)
             throw error.uploadError

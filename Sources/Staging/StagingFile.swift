@@ -13,7 +13,9 @@ public import Uploads
 /// 3. The locks are OFD locks: they belong to this open file, exclude threads as well as processes, and are released
 ///    by the kernel with its last descriptor.
 /// 4. A *claim* is a lock on a place behind every byte: it says, for as long as a request goes on, that a slot is being
-///    written to by it alone. It keeps nobody from the file itself.
+///    written to by it alone. It keeps nobody from the file itself. Of bytes, it says so for a range, and that the file is
+///    in use. Whoever writes over claimed bytes all the same (`lockOver`) makes the file a byte longer, and who has claimed
+///    them finds its writes refused.
 /// 5. An anonymous file has no name and is this request's alone; it is gone when the request is, whatever happens.
 public struct StagingFile: ~Copyable {
     /// The mode of a file that may be written.
@@ -28,7 +30,8 @@ public struct StagingFile: ~Copyable {
 
     let file: CInt
     private var access: Access
-    /// The size that the file has as long as no later request has taken its end over; `nil` when that does not matter.
+    /// The size that the file has as long as no later request has taken its end over, or written over claimed bytes; `nil`
+    /// when that does not matter.
     private var fence: Int64?
 
     /// Who else may write to the file.
@@ -224,6 +227,50 @@ public struct StagingFile: ~Copyable {
         }
     }
 
+    /// Has writes refused from now on when another request has written over claimed bytes since; false when the file is
+    /// sealed.
+    public mutating func beginWatch() throws(StagingError) -> Bool {
+        do { fence = try requireUnsealed() } catch .sealed { return false }
+        return true
+    }
+
+    /// As `beginWatch`, for a new file of which the size is known.
+    public mutating func beginWatch(size: Int64) { fence = size }
+
+    /// Ends what `beginWatch` has begun.
+    public mutating func endWatch() { fence = nil }
+
+    /// Claims bytes until this open file is closed, and marks the file as in use; false when another request has claimed
+    /// any of them.
+    public func claim(_ range: ByteRange) throws(StagingError) -> Bool {
+        guard let place = Self.bytes.claim(on: range) else { return false }
+        let file = file
+        return try Errno.wrap("claim bytes") { () throws(Errno) in try tryLock(file, .exclusive, place) }
+    }
+
+    /// Gives a claim back, while bytes are still on their way to the file.
+    public func giveUpClaim(_ range: ByteRange) throws(StagingError) {
+        try markInUse()
+        guard let place = Self.bytes.claim(on: range) else { return }
+        let file = file
+        try Errno.wrap("give up claim") { () throws(Errno) in _ = try tryLock(file, .none, place) }
+    }
+
+    /// Takes the exclusive lock to write over bytes that others may have claimed: those write no more byte.
+    ///
+    /// - Throws: `sealed` when the file has been published or removed since it was opened.
+    public mutating func lockOver(_ range: ByteRange) throws(StagingError) {
+        try lockExclusively()
+        let size = try requireUnsealed()
+        if try claim(range) { return }
+        let file = file
+        try Errno.wrap("extend staging file") { () throws(Errno) in
+            let (longer, overflow) = size.addingReportingOverflow(1)
+            if overflow { throw .fileTooLarge }
+            try truncate(file, to: longer)
+        }
+    }
+
     /// Does something while no other request can take the end over, seal the file or remove it.
     public func whileCurrent<Value>(_ body: () throws(UploadError) -> Value) throws(UploadError) -> Value {
         do throws(StagingError) { try lockShared() } catch { throw error.uploadError }
@@ -243,9 +290,10 @@ public struct StagingFile: ~Copyable {
     /// Whether no bytes are on their way to the file; until this open file is closed none can be.
     public func lockUnused() throws(StagingError) -> Bool {
         let file = file
-        return try Errno.wrap("mark staging file") { () throws(Errno) in
-            try tryLock(file, .exclusive, Self.bytes.following(Self.inUseIndex))
-        }
+        let mark = Self.bytes.following(Self.inUseIndex)
+        // The claims of bytes lie behind the mark.
+        guard let all = ByteRange(offset: mark.offset, end: .max) else { return false }
+        return try Errno.wrap("mark staging file") { () throws(Errno) in try tryLock(file, .exclusive, all) }
     }
 
     /// Claims a slot until this open file is closed; false when another request has it.
@@ -299,14 +347,16 @@ public struct StagingFile: ~Copyable {
         _ = try? tryLock(file, .none, Self.bytes)
     }
 
-    /// Refuses a file that is sealed, has no name any more, or was taken over.
-    public func requireUnsealed() throws(StagingError) {
+    /// Refuses a file that is sealed, has no name any more, or was taken over; returns its size.
+    @discardableResult
+    public func requireUnsealed() throws(StagingError) -> Int64 {
         let file = file
         let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
         let size = Int64(status.st_size)
         guard status.st_nlink > 0, status.st_mode & 0o7777 == Self.openMode, fence ?? size == size else {
             throw .sealed
         }
+        return size
     }
 }
 
@@ -317,5 +367,13 @@ extension ByteRange {
             preconditionFailure("an index is not negative")
         }
         return range
+    }
+
+    /// Where bytes of a range are claimed: behind the mark of a file in use, as far as locks reach. What would lie beyond
+    /// that shares the last place.
+    fileprivate func claim(on range: ByteRange) -> ByteRange? {
+        let start = end + (1 << 21)
+        let offset = min(range.offset, .max - 1 - start)
+        return ByteRange(offset: start + offset, count: max(min(range.count, .max - start - offset), 1))
     }
 }
