@@ -1,3 +1,4 @@
+import Digests
 import Ledger
 import Staging
 public import Uploads
@@ -24,8 +25,8 @@ public final class Intake {
     private enum Part: ~Copyable {
         case held(Reception)
         case segment(Segment, Reception)
-        /// The file is published and has these bytes, of which so many are still to come.
-        case acknowledged(StoredFile, rest: Int64)
+        /// The file is published and has bytes here, which these are compared with; so many are still to come.
+        case acknowledged(StoredFile, ByteRange, Checksum, rest: Int64)
     }
 
     /// The intake of one request on a mount.
@@ -56,7 +57,7 @@ public final class Intake {
             let segment = Segment(key: key, spec: spec, range: range)
             switch try admit(segment) {
             case .receive(let reception): part = .segment(segment, reception)
-            case .acknowledge(let file): part = .acknowledged(file, rest: range.count)
+            case .acknowledge(let file): part = .acknowledged(file, range, Checksum(), rest: range.count)
             }
         }
         isRootKnown = true
@@ -83,9 +84,10 @@ public final class Intake {
             try reception.write(bytes)
             isSated = reception.isSated
             part = .segment(segment, reception)
-        case .acknowledged(let file, let rest):
+        case .acknowledged(let file, let range, let checksum, let rest):
+            checksum.update(bytes.extracting(first: Int(clamping: max(0, rest))))
             isSated = rest < bytes.count
-            part = .acknowledged(file, rest: rest - Int64(bytes.count))
+            part = .acknowledged(file, range, checksum, rest: rest - Int64(bytes.count))
         case nil: throw .outOfTurn("write part", "it was not begun, or has failed")
         }
     }
@@ -99,7 +101,8 @@ public final class Intake {
         case .segment(let segment, var reception):
             reception.pause()
             part = .segment(segment, reception)
-        case .acknowledged(let file, let rest): part = .acknowledged(file, rest: rest)
+        case .acknowledged(let file, let range, let checksum, let rest):
+            part = .acknowledged(file, range, checksum, rest: rest)
         case nil: break
         }
     }
@@ -118,7 +121,14 @@ public final class Intake {
             if !keepsPrefix, !reception.isSealed { try reception.fit(segment) }
             let checksum = reception.checksumValue
             return try commit(reception, of: segment, checksum: checksum)
-        case .acknowledged(let file, _):
+        case .acknowledged(let file, let range, let checksum, let rest):
+            // Of a part that is too short, too long or cut off, what came of its range is compared.
+            let arrived = ByteRange(offset: range.offset, count: range.count - max(0, rest)) ?? range
+            if let known = try publishedChecksum(of: arrived, file), known != checksum.value {
+                // Another file of the same name and size: its bytes are not stored, so its client has to start again.
+                engine.discard(try engine.ledger.remove(file))
+                throw .superseded
+            }
             return Receipt.committed(file.finishedProgress, isWhole: true)
         case nil: throw .outOfTurn("end part", "it was not begun, or has failed")
         }

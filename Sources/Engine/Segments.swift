@@ -206,6 +206,15 @@ extension Intake {
         }
     }
 
+    /// The XXH3-64 of a range of a file that is published; `nil` when it is not, or has been moved away.
+    func publishedChecksum(of range: ByteRange, _ file: StoredFile) throws(UploadError) -> UInt64? {
+        guard case .published(let name) = file.phase, let path = RelativePath(parsing: name) else { return nil }
+        let area = try engine.area(file.root)
+        return try staged { () throws(StagingError) in
+            try area.checksum(of: range, ofPublished: path, size: file.spec.total)
+        }
+    }
+
     func receipt(for file: StoredFile, _ commit: Commit) -> Receipt {
         .committed(FileProgress(spec: file.spec, prefix: commit.prefix), isWhole: commit.isWhole)
     }

@@ -72,6 +72,11 @@ func openDirectory(beneath directory: CInt, _ path: String) throws(Errno) -> CIn
     try call { unsafe cposix_open_beneath(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
 }
 
+/// openat2(2) of a file below a directory for reading, without any symbolic link on the way. It may be no regular file.
+func openFile(beneath directory: CInt, _ path: String) throws(Errno) -> CInt {
+    try call { unsafe cposix_open_beneath(directory, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
+}
+
 /// linkat(2) of an anonymous file.
 func linkAnonymous(_ file: CInt, in directory: CInt, as name: String) throws(Errno) {
     try call { unsafe cposix_link_anonymous(file, directory, name) }

@@ -142,6 +142,67 @@ final class Bench: Sendable {
         #expect(try bench.content("a") == "0123456789")
     }
 
+    @Test("the same bytes sent again once the file is published are acknowledged, and make no copy")
+    func repeated() throws {
+        try bench.receive("0123456789", 0, 10)
+        _ = try bench.publish()
+        let finished = Receipt.committed(
+            FileProgress(spec: bench.spec, prefix: 10, state: .published(path: "a")),
+            isWhole: true
+        )
+        for (text, offset) in [("0123", Int64(0)), ("456789", 4), ("0123456789", 0)] {
+            #expect(try bench.receive(text, offset, offset + Int64(text.utf8.count)) == finished, "\(text)")
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: bench.root).filter { !$0.hasPrefix(".") } == ["a"])
+        // Its site has fetched it: there is nothing to compare with.
+        try FileManager.default.removeItem(atPath: bench.root + "/a")
+        #expect(try bench.receive("0123", 0, 4) == finished)
+    }
+
+    @Test(
+        "other bytes for a file that is published are not acknowledged: their client starts anew, and the file stays",
+        arguments: [("abcd", 0), ("efghij", 4), ("0123x5", 0)] as [(String, Int64)]
+    )
+    func others(text: String, offset: Int64) throws {
+        try bench.receive("0123456789", 0, 10)
+        _ = try bench.publish()
+        #expect(throws: UploadError.superseded) {
+            try bench.receive(text, offset, offset + Int64(text.utf8.count))
+        }
+        #expect(try bench.content("a") == "0123456789")
+        #expect(try bench.receive("abcdefghij", 0, 10) == committed(10, isWhole: true))
+        guard case .published(let file) = try bench.publish() else {
+            Issue.record("the second file is published")
+            return
+        }
+        #expect(try bench.content(file.path) == "abcdefghij")
+        #expect(try bench.content("a") == "0123456789")
+    }
+
+    @Test("two files whose field names differ in their bytes alone are two files")
+    func normalisation() throws {
+        let fields = ["\u{E9}", "e\u{301}"]
+        for (field, text) in zip(fields, ["0123456789", "abcdefghij"]) {
+            let spec = FileSpec(field: field, fileName: field, mediaType: "", target: .test("a"), total: 10)
+            let intake = bench.intake()
+            try intake.begin(.segment(bench.key, spec, try #require(ByteRange(offset: 0, end: 10))))
+            try intake.write(text)
+            _ = try intake.end(isCutOff: false)
+        }
+        let files = fields.map { FileKey(bench.key, field: $0) }
+        #expect(files[0] != files[1])
+        guard
+            case .publishedForm(let published, nil) = try bench.intake().perform(
+                .publishForm(FormFiles(stored: files, held: [], fields: []))
+            )
+        else {
+            Issue.record("both are published")
+            return
+        }
+        #expect(try published.map { try bench.content($0.path) } == ["0123456789", "abcdefghij"])
+        for (file, field) in zip(published, fields) { #expect(file.spec.field.utf8.elementsEqual(field.utf8)) }
+    }
+
     @Test("a connection whose session is cancelled is told so")
     func cancelled() throws {
         let hanging = bench.intake()
