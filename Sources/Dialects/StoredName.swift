@@ -10,7 +10,8 @@ extension RelativePath {
         let name = FileName.sanitized(fileName)
             .flatMap { mount.allowsDotFiles ? $0 : ComponentName.visible($0) }
             .flatMap { ComponentName.fitted($0) }
-        self = name.flatMap { RelativePath(component: $0) } ?? RelativePath(generated: FileName.generated())
+        self =
+            name.flatMap { RelativePath(component: $0) } ?? RelativePath(generated: FileName.generated(like: fileName))
     }
 
     private init(generated name: String) {

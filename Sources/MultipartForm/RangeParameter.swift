@@ -100,9 +100,28 @@ public enum FileName {
         return name
     }
 
-    /// A new name for a file whose own can not be used.
-    public static func generated() -> String {
+    /// The longest extension that a new name takes over, in bytes.
+    private static let extensionBytesMax = 16
+
+    /// A new name for a file whose own can not be used; it keeps an extension of ASCII letters and digits.
+    public static func generated(like original: String) -> String {
         let number = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-        return "upload-" + String(repeating: "0", count: 16 - number.count) + number
+        let name = "upload-" + String(repeating: "0", count: 16 - number.count) + number
+        guard let dot = original.utf8.lastIndex(of: UInt8(ascii: ".")) else { return name }
+        let suffix = Array(original.utf8[dot...].dropFirst())
+        let isSafe = (1...extensionBytesMax).contains(suffix.count) && suffix.allSatisfy(\.isLetterOrDigit)
+        return isSafe ? name + "." + String(decoding: suffix, as: UTF8.self) : name
+    }
+}
+
+extension UInt8 {
+    /// Whether it is a letter or digit of ASCII.
+    fileprivate var isLetterOrDigit: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
     }
 }

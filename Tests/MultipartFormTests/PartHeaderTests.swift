@@ -270,9 +270,19 @@ import Testing
         #expect(FileName.sanitized(original) == expected)
     }
 
+    @Test("a generated name keeps the extension of one that cannot be used, if it is of letters and digits")
+    func keptExtension() {
+        let suffix = { (name: String) in String(FileName.generated(like: name).dropFirst("upload-".count + 16)) }
+        #expect(suffix("a\u{1}b.pdf") == ".pdf")
+        #expect(suffix("../\u{7F}.tar.GZ") == ".GZ")
+        for name in [".", "..", "a.", "a.b/", "a.p\u{1}df", "a.\u{E9}", "a." + String(repeating: "x", count: 17)] {
+            #expect(suffix(name) == "", "\(name)")
+        }
+    }
+
     @Test("generated names are safe and differ")
     func generated() {
-        let names = (0..<100).map { _ in FileName.generated() }
+        let names = (0..<100).map { _ in FileName.generated(like: "") }
         #expect(Set(names).count == 100)
         #expect(names.allSatisfy { FileName.sanitized($0) == $0 })
     }
