@@ -45,8 +45,10 @@ public struct SigningKey: Sendable {
 }
 
 /// The SHA-256 (FIPS 180-4) of a text: 64 lower-case hexadecimal digits.
-public func sha256(_ text: String) -> String {
-    let message = Array(text.utf8)
+public func sha256(_ text: String) -> String { sha256(Array(text.utf8)) }
+
+/// The SHA-256 of bytes.
+public func sha256(_ message: [UInt8]) -> String {
     var digest = [UInt8](repeating: 0, count: 32)
     unsafe digest.withUnsafeMutableBufferPointer { buffer in
         _ = unsafe EVP_Digest(message, message.count, buffer.baseAddress, nil, EVP_sha256(), nil)

@@ -112,6 +112,18 @@ public struct Request: ~Copyable {
         }
     }
 
+    /// The bytes of a parameter of the web server's own, which may be text of any character set.
+    public func bytes(_ name: String) -> [UInt8]? {
+        precondition(!name.hasPrefix("HTTP_"), "a client can set \(name)")
+        var name = name
+        return name.withUTF8 { name in
+            guard let parameter = entries?.last(where: { unsafe $0.isNamed(name) }) else { return nil }
+            return unsafe UnsafeBufferPointer(start: parameter.value, count: strlen(parameter.value)).map {
+                UInt8(bitPattern: $0)
+            }
+        }
+    }
+
     /// Text as UTF-8, or else as ISO-8859-1.
     private static func decode(_ text: UnsafeMutablePointer<CChar>) -> String {
         if let text = unsafe String(validatingCString: text) { return text }

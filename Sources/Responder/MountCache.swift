@@ -54,11 +54,12 @@ final class MountCache: Sendable {
         if let known, known.parameters.stillHolds(settings) {
             parameters = known.parameters.of(request)
         } else {
+            // Of the request's own principal only its bytes tell who it is.
             parameters = try MountParameters(
                 { request.parameter($0) },
                 names: request.parameterNames(beginningWith: "FERMATA_"),
                 settings
-            )
+            ).of(request)
         }
         entries.withLock { entries in
             if entries.count >= Self.mountsMax { entries.removeAll() }

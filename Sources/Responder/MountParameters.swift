@@ -96,7 +96,7 @@ struct MountParameters: Sendable {
         root = try Self.setting("FERMATA_ROOT", parameter)
         var mount = Mount(
             name: try Self.name(parameter),
-            principal: Self.principal(parameter),
+            principal: Self.principal { parameter($0).map { Array($0.utf8) } },
             root: try Self.root(root, settings)
         )
         mount.publicURL = settings.publicURL
@@ -182,16 +182,27 @@ struct MountParameters: Sendable {
     /// The same for another request, which differs in who is uploading alone.
     func of(_ request: borrowing Request) -> MountParameters {
         var parameters = self
-        parameters.mount.principal = Self.principal { request.parameter($0) }
+        parameters.mount.principal = Self.principal { request.bytes($0) }
         return parameters
     }
 
     /// Who is uploading. An expression of the administrator's own may be a token, so only its hash is kept
-    /// (docs/dialects/README.md 0.9); when it is set but empty the principal is empty, as REMOTE_USER may be a name
-    /// that nobody has checked.
-    private static func principal(_ parameter: (String) -> String?) -> String {
-        guard let expression = parameter("FERMATA_PRINCIPAL") else { return parameter("REMOTE_USER") ?? "" }
+    /// (docs/dialects/README.md 0.9); when it is set but empty the principal is empty, as REMOTE_USER may be a name that
+    /// nobody has checked.
+    ///
+    /// - Parameter bytes: gives the bytes of a parameter, as names in two character sets are two names.
+    static func principal(_ bytes: (String) -> [UInt8]?) -> String {
+        guard let expression = bytes("FERMATA_PRINCIPAL") else { return bytes("REMOTE_USER").map(name(of:)) ?? "" }
         return expression.isEmpty ? "" : sha256(expression)
+    }
+
+    /// A name as text. In one that is no UTF-8 each byte beyond ASCII is a NUL and two digits: no parameter holds a NUL, so
+    /// no other name is written so.
+    private static func name(of bytes: [UInt8]) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        return bytes.map { byte in
+            byte < 0x80 ? String(Unicode.Scalar(byte)) : "\0" + String(byte, radix: 16, uppercase: true)
+        }.joined()
     }
 
     /// The value of a setting, within the bounds of all of them.

@@ -56,6 +56,30 @@ import Uploads
         #expect(throws: JSONReader.Failure.self) { try read(text) }
     }
 
+    @Test("a byte order mark is refused in words")
+    func byteOrderMark() throws {
+        #expect(throws: JSONReader.Failure.byteOrderMark) { try read("\u{FEFF}{}") }
+        #expect("\(JSONReader.Failure.byteOrderMark)".contains("byte order mark"))
+    }
+
+    @Test("a number that is not written in digits alone is no natural number")
+    func decimals() throws {
+        for text in ["1.0", "1e0", "-1", "true", "\"1.0\""] { #expect(try read(text).natural == nil, "\(text)") }
+        #expect(try read("1").natural == 1)
+        #expect(try read("\"1\"").natural == 1)
+    }
+
+    @Test("metadata of many members is read in linear time, and the last of one name counts", .timeLimit(.minutes(1)))
+    func metadata() throws {
+        let members = (0..<50_000).map { ("k\($0)", JSON.integer(Int64($0))) } + [("k0", .boolean(true))]
+        guard case .object(let last) = try CallArguments(.object(members)).metadata() else {
+            Issue.record("metadata is an object")
+            return
+        }
+        #expect(last.count == 50_000)
+        #expect(last.first?.1 == .boolean(true))
+    }
+
     @Test("sixteen levels are read, seventeen are not, and a thousand cost nothing")
     func depth() throws {
         let nested = { (depth: Int) in String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }

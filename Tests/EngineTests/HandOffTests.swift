@@ -65,6 +65,22 @@ import Uploads
         try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     }
 
+    @Test("all values of a repeated field, and names that differ in their bytes alone, are in the document")
+    func repeatedFields() throws {
+        let hook = try program("cat > DIR/document")
+        let intake = Intake(bench.engine, for: mount(HandOff(hook: hook, veto: nil, hasManifest: false)))
+        try intake.begin(bench.segment(0, 10))
+        try intake.write("0123456789")
+        _ = try intake.end(isCutOff: false)
+        let fields = [("t[]", "a"), ("\u{E9}", "1"), ("t[]", "b"), ("e\u{301}", "2")]
+        _ = try intake.perform(.store(fields.map { FormField(name: $0.0, value: $0.1) }, bench.key))
+        _ = try intake.perform(.publish(FileKey(bench.key, field: "f")))
+        #expect(try #require(try bench.engine.deliverNext()).failure == nil)
+        let text = try #require(lines("document").first)
+        let expected = #""fields":{"t[]":["a","b"],"\#u{E9}":"1","e\#u{301}":"2"}"#
+        #expect(Array(text.utf8).contains(Array(expected.utf8)), "\(text)")
+    }
+
     @Test(
         "a program that was not allowed is not run, whoever has named it when: its event is kept, its file not published"
     )

@@ -116,6 +116,37 @@ import Uploads
         #expect(!parameters.stillHolds(settings), "the program is gone")
     }
 
+    @Test("the limits of forms are what their settings say, up to their bounds")
+    func formLimits() throws {
+        let usual = try mount([:])
+        #expect(usual.fieldBytesMax == 64 << 10 && usual.allFieldBytesMax == 1 << 20 && usual.formPartsMax == 1000)
+        let least = try mount([
+            "FERMATA_MAX_FIELD": "1k", "FERMATA_MAX_FIELDS": "1024", "FERMATA_MAX_PARTS_IN_FORM": "1",
+        ])
+        #expect(least.fieldBytesMax == 1024 && least.allFieldBytesMax == 1024 && least.formPartsMax == 1)
+        let most = try mount([
+            "FERMATA_MAX_FIELD": "64m", "FERMATA_MAX_FIELDS": "65536k", "FERMATA_MAX_PARTS_IN_FORM": "100000",
+        ])
+        #expect(most.fieldBytesMax == 64 << 20 && most.allFieldBytesMax == 64 << 20 && most.formPartsMax == 100_000)
+    }
+
+    @Test("a name in Latin-1 and the same in UTF-8 are two principals, and nobody else can have the name of either")
+    func principals() {
+        let principal = { (name: String, bytes: [UInt8]) in
+            MountParameters.principal { $0 == name ? bytes : nil }
+        }
+        for name in ["REMOTE_USER", "FERMATA_PRINCIPAL"] {
+            let spellings: [[UInt8]] = [
+                [0xE9], Array("\u{E9}".utf8), Array("e\u{301}".utf8), Array("E9".utf8), Array("\\xE9".utf8),
+            ]
+            let names = Set(spellings.map { Array(principal(name, $0).utf8) })
+            #expect(names.count == spellings.count, "\(name)")
+        }
+        #expect(principal("REMOTE_USER", Array("ann".utf8)) == "ann")
+        #expect(principal("REMOTE_USER", Array("\u{E9}".utf8)).utf8.elementsEqual("\u{E9}".utf8))
+        #expect(MountParameters.principal { $0 == "REMOTE_USER" ? [0x61] : [] } == "", "set but empty is nobody")
+    }
+
     @Test("the state directory, what is above it and what is in it are no roots, links followed; its files are")
     func stateAsRoot() throws {
         let folder = "/tmp/fermata-mounts-" + UUID().uuidString
