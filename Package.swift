@@ -129,7 +129,11 @@ let package = Package(
         .testTarget(name: "ProgramsTests", dependencies: ["Programs"], swiftSettings: strict),
         .testTarget(
             name: "ResponderTests",
-            dependencies: ["Responder", "Uploads", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Responder", "Uploads",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "UploadsTests", dependencies: ["Uploads"], swiftSettings: strict),

@@ -121,6 +121,16 @@ struct WordError: Error {
         }
     }
 
+    /// What is refused whatever the dialect.
+    init(_ refusal: EarlyRefusal) {
+        let word =
+            switch refusal {
+            case .contentEncoding: "UnsupportedMediaType"
+            case .otherSite: "AccessDenied"
+            }
+        self.init(status: refusal.status, word: word, message: refusal.words)
+    }
+
     private init(
         status: HTTPResponse.Status,
         word: String,

@@ -170,15 +170,12 @@ public struct Request: ~Copyable {
 
     /// The request as HTTP has it: its method, its path with the query, and those of the client's header fields that
     /// are asked for, which CGI passes as `HTTP_*` and CONTENT_TYPE (RFC 3875 4.1); `nil` without a method.
-    public func httpRequest(withFields names: [HTTPField.Name]) -> HTTPRequest? {
+    public func httpRequest(withFields wanted: [ClientField]) -> HTTPRequest? {
         guard let method = text("REQUEST_METHOD").flatMap({ HTTPRequest.Method($0) }) else { return nil }
         let query = text("QUERY_STRING").flatMap { $0.isEmpty ? nil : "?" + $0 } ?? ""
         var fields = HTTPFields()
-        for name in names {
-            let parameter =
-                name == .contentType
-                ? "CONTENT_TYPE" : "HTTP_" + name.rawName.uppercased().replacing("-", with: "_")
-            if let value = text(parameter), !value.isEmpty { fields[name] = value }
+        for field in wanted {
+            if let value = text(field.parameter), !value.isEmpty { fields[field.name] = value }
         }
         return HTTPRequest(
             method: method,
@@ -194,6 +191,21 @@ public struct Request: ~Copyable {
         if let host = text("HTTP_HOST"), !host.isEmpty { return host }
         guard let name = text("SERVER_NAME"), !name.isEmpty, let port = text("SERVER_PORT") else { return nil }
         return port.isEmpty ? name : name + ":" + port
+    }
+
+    /// A header field of the client that is asked for.
+    public struct ClientField: Sendable {
+        let name: HTTPField.Name
+        /// What CGI calls it.
+        let parameter: String
+
+        /// A header field by its name.
+        public init(_ name: HTTPField.Name) {
+            self.name = name
+            parameter =
+                name == .contentType
+                ? "CONTENT_TYPE" : "HTTP_" + name.rawName.uppercased().replacing("-", with: "_")
+        }
     }
 
     /// The length of the body in bytes, as the web server tells it.

@@ -54,6 +54,10 @@ public struct Handler: Sendable {
         }
         defer { requestLimits.leave(mount) }
         if let pacing = Pacing(rateLimits, on: mount) { body.keep(to: pacing) }
+        if let refusal = refusal(of: head, on: mount) {
+            _ = body.drain()
+            return dialect.answer(refusal, on: mount)
+        }
         let intake = Intake(engine, for: mount)
         let ending = read(&body, head, &exchange, intake)
         return perform(exchange.bodyEnded(ending), intake, on: mount)
@@ -105,6 +109,12 @@ public struct Handler: Sendable {
                 step = then(result)
             }
         }
+    }
+
+    /// Why a request is not for its dialect to look at.
+    private func refusal(of head: RequestHead, on mount: Mount) -> EarlyRefusal? {
+        if SameSite.refuses(head.request, on: mount) { return .otherSite }
+        return head.contentEncoding.map { .contentEncoding($0) }
     }
 
     /// The client's files that a command has published, in order; none of those that the server makes.

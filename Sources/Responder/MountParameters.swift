@@ -153,6 +153,7 @@ struct MountParameters: Sendable {
         try setOptional("FERMATA_QUOTA", \.principalLimits.bytesMax, .size(suchAs: "100g"))
         try setOptional("FERMATA_RATE", \.bytesPerSecond, .size(from: 1024, suchAs: "10m"))
         try set("FERMATA_CORS", \.origins, .origins)
+        try set("FERMATA_SAME_SITE", \.requiresSameSite, .flag)
         mount.handOff.hook = try Self.program("FERMATA_HOOK", parameter, settings)
         mount.handOff.veto = try Self.program("FERMATA_VETO", parameter, settings)
         try set("FERMATA_MANIFEST", \.handOff.hasManifest, .flag)

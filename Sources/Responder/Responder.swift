@@ -167,9 +167,15 @@ public struct Responder: Sendable {
         }
     }
 
+    private static let usualFields = RequestHead.fieldNames.map { Request.ClientField($0) }
+    private static let crossOriginFields = CrossOrigin.fieldNames.map { Request.ClientField($0) }
+    private static let sameSiteFields = SameSite.fieldNames.map { Request.ClientField($0) }
+
     private static func head(_ request: borrowing Request, _ mount: Mount) throws(MountError) -> RequestHead {
-        let names = RequestHead.fieldNames + (mount.origins.isEmpty ? [] : CrossOrigin.fieldNames)
-        guard let httpRequest = request.httpRequest(withFields: names) else {
+        var fields = usualFields
+        if !mount.origins.isEmpty { fields += crossOriginFields }
+        if mount.requiresSameSite { fields += sameSiteFields }
+        guard let httpRequest = request.httpRequest(withFields: fields) else {
             throw MountError(description: "REQUEST_METHOD is not set: include fastcgi_params in the location")
         }
         let length: Int64?

@@ -59,6 +59,8 @@ public struct Mount: Hashable, Sendable {
     /// The origins whose pages may upload (Fetch 3.2), lower case, or `*` for all; empty when none but the site's own
     /// may.
     public var origins: Set<String> = []
+    /// Whether pages of other sites are refused that are not of `origins` (`FERMATA_SAME_SITE`).
+    public var requiresSameSite = false
     /// What is to be done with files once they are whole.
     public var handOff = HandOff()
     /// The path of this site that makes the answer when a file is published; empty leaves it to the dialect.

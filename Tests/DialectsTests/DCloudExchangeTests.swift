@@ -113,6 +113,71 @@ import Uploads
         }
     }
 
+    @Test("the answer has all values of a repeated field, and no key twice")
+    func repeatedFields() throws {
+        var exchange = exchange()
+        _ = exchange.partBegins(header("name=f; filename=a"), sizeHint: nil)
+        exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 3, digest: nil)))
+        for (name, value) in [("t[]", "a"), ("uid", "1"), ("t[]", "b"), ("e\u{301}", "2"), ("\u{E9}", "3")] {
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+        let spec = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("a"), total: 3)
+        let outcome = Outcome.publishedForm([PublishedFile(spec: spec, path: "a")], failure: nil)
+        let (commands, answer) = drive(exchange.bodyEnded(.whole), [.success(outcome)])
+        guard case .publishForm(let form) = commands.last else {
+            Issue.record("the file is published")
+            return
+        }
+        #expect(form.fields.map(\.value) == ["a", "1", "b", "2", "3"])
+        let strings = #""strings":{"t[]":["a","b"],"uid":"1","e\#u{301}":"2","\#u{E9}":"3"}"#
+        #expect(try Array(#require(answer).body).contains(Array(strings.utf8)))
+    }
+
+    @Test("a cancellation that cancels nothing says so: without a boundary, of an unknown upload, of a finished one")
+    func cancellation() throws {
+        var mount = mount
+        mount.allowsCancel = true
+        let cancel = { (boundary: String?, results: [Result<Outcome, UploadError>]) in
+            var exchange = exchange("application/x-www-form-urlencoded", mount: mount)
+            for (name, value) in [("server", "uploader"), ("action", "cancel"), ("boundary", boundary ?? "")]
+            where name != "boundary" || boundary != nil {
+                exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+            }
+            return drive(exchange.bodyEnded(.whole), results)
+        }
+        let missing = cancel(nil, [])
+        #expect(missing.commands == [] && missing.answer?.status == .unprocessableContent)
+        #expect(try text(#require(missing.answer)).contains(#""code":4004"#))
+        let unknown = cancel("b", [.success(.outlined(nil))])
+        #expect(unknown.commands == [.outline(key)] && unknown.answer?.status == .conflict)
+        let spec = progress(10).spec
+        let finished = FileProgress(spec: spec, prefix: 10, state: .published(path: "a"))
+        let complete = cancel("b", [.success(.outlined(SessionOutline(files: [finished], fieldNames: [])))])
+        #expect(complete.commands == [.outline(key)] && complete.answer?.status == .conflict)
+        let open = cancel(
+            "b",
+            [.success(.outlined(SessionOutline(files: [progress(4)], fieldNames: []))), .success(.done)]
+        )
+        #expect(open.commands == [.outline(key), .remove(key)] && open.answer?.status == .ok)
+    }
+
+    @Test("an encoded body is refused in each dialect, which names the encoding; identity is none")
+    func contentEncoding() throws {
+        let encoding = { (value: String) in
+            var request = HTTPRequest(method: .post, scheme: "http", authority: nil, path: "/")
+            request.headerFields[.contentEncoding] = value
+            return RequestHead(request, pathInfo: "", query: "", contentLength: nil).contentEncoding
+        }
+        #expect(encoding("gzip") == "gzip" && encoding("br, identity") == "br, identity")
+        #expect(encoding("identity") == nil && encoding(" Identity ") == nil && encoding("") == nil)
+        for dialect in Dialect.allCases {
+            let answer = dialect.answer(.contentEncoding("gzip"), on: mount)
+            #expect(answer.status == .unsupportedMediaType, "\(dialect)")
+            #expect(text(answer).contains("Content-Encoding gzip"), "\(dialect)")
+            #expect(dialect.answer(.otherSite, on: mount).status == .forbidden, "\(dialect)")
+        }
+    }
+
     @Test("plain files of a form that failed are not published")
     func failedForm() {
         var exchange = exchange()

@@ -36,7 +36,7 @@ final class Server: Sendable {
         let answer: @Sendable (consuming Request) -> Void = { [self] request in
             var request = request
             var seen = Seen(
-                request: request.httpRequest(withFields: [.contentType, .xUploadID]),
+                request: request.httpRequest(withFields: [.contentType, .xUploadID].map { Request.ClientField($0) }),
                 length: request.contentLength,
                 user: request.parameter("REMOTE_USER"),
                 areParametersComplete: request.areParametersComplete,

@@ -137,6 +137,14 @@ struct DCloudError: Error {
         self = error.isLimit ? .overLimit("\(error)") : .partial("\(error)")
     }
 
+    /// What is refused whatever the dialect.
+    init(_ refusal: EarlyRefusal) {
+        switch refusal {
+        case .contentEncoding: self.init(4004, refusal.status, "No file uploaded", detail: refusal.words)
+        case .otherSite: self = .refused(refusal.words)
+        }
+    }
+
     /// The same for a query, which has no status but 200 and 503 (docs/dialects/dcloud.md 1.3).
     var asQueryFailure: DCloudError {
         DCloudError(code, .serviceUnavailable, message, failure: failure)

@@ -61,6 +61,9 @@ struct OffsetError: Error {
         self.allow = allow
     }
 
+    /// What is refused whatever the dialect.
+    init(_ refusal: EarlyRefusal) { self.init(refusal.status, refusal.words) }
+
     /// A body that could not be read.
     init(_ failure: RequestForm.Failure) {
         switch failure {

@@ -33,6 +33,9 @@ struct SignedError: Error {
         self.allow = allow
     }
 
+    /// What is refused whatever the dialect.
+    init(_ refusal: EarlyRefusal) { self.init(status: refusal.status, detail: refusal.words) }
+
     /// What the engine could not do.
     init(_ error: UploadError) {
         switch error {
