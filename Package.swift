@@ -140,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "DialectsTests",
             dependencies: [
-                "Dialects", "Digests", "Uploads", "MultipartForm",
+                "Dialects", "Digests", "Engine", "Ledger", "Uploads", "MultipartForm",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict

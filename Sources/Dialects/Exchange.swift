@@ -185,18 +185,52 @@ extension Step {
         )
     }
 
-    /// Begins an upload of one file, or goes on with it; a failure is answered, also that others have removed it at once.
+    /// Claims a field of a session; a failure is answered.
+    static func claim(
+        _ field: FormField,
+        with others: [FormField],
+        _ key: SessionKey,
+        orFail fail: @escaping (UploadError) -> Answer,
+        then step: @escaping (String?) -> Step
+    ) -> Step {
+        .perform(
+            .claim(field, with: others, key),
+            orFail: fail,
+            taking: { if case .claimed(let value) = $0 { .some(value) } else { nil } },
+            then: step
+        )
+    }
+
+    /// How often an upload that others remove as soon as it has begun is begun again.
+    private static let opensMax = 8
+
+    /// Begins an upload of one file, or goes on with it; a failure is answered.
     static func open(
         _ upload: NewUpload,
         orFail fail: @escaping (UploadError) -> Answer,
-        then step: @escaping (FileProgress) -> Step
+        then step: @escaping (SessionProgress, FileProgress) -> Step
     ) -> Step {
-        .perform(
-            .open(upload),
-            orFail: fail,
-            taking: { if case .described(let progress) = $0 { progress?.file(upload.key.field) } else { nil } },
-            then: step
-        )
+        open(upload, orElse: { .answer(fail($0)) }, then: step)
+    }
+
+    /// The same with a step after a failure.
+    static func open(
+        _ upload: NewUpload,
+        orElse fail: @escaping (UploadError) -> Step,
+        triesLeft: Int = opensMax,
+        then step: @escaping (SessionProgress, FileProgress) -> Step
+    ) -> Step {
+        .perform(.open(upload)) { result in
+            switch result {
+            case .success(.described(let session?)):
+                if let file = session.file(upload.key.field) { return step(session, file) }
+            case .success, .failure(.superseded): break
+            case .failure(let error): return fail(error)
+            }
+            // It is not there although it has been made: whoever removed it did not mean what this request asks for.
+            if triesLeft <= 1 { return fail(.superseded) }
+            return open(upload, orElse: fail, triesLeft: triesLeft - 1, then: step)
+        }
     }
 
     /// Looks at a path; a failure is answered.

@@ -78,6 +78,7 @@ struct WordError: Error {
                 message: "part \(number) has less than \(minBytes) bytes, which only the last may"
             )
         case .pathBlocked: self = .invalidArgument("a folder or a link stands in the way of this path")
+        case .pathTaken: self = .invalidArgument("another file of the upload has this path")
         case .lengthMismatch, .longerThanDeclared, .fileChanged, .tooManyRanges, .noSuchPart, .offsetMismatch,
             .beyondTotal:
             self = .invalidArgument("the part does not fit the upload")

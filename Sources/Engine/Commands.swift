@@ -21,6 +21,18 @@ extension Intake {
         case .store(let fields, let key):
             try ledger.store(fields, in: key, limits: fieldLimits, expiresAt: mount.expiry(at: now), now: now)
             return .done
+        case .claim(let field, let others, let key):
+            let expiresAt = mount.expiry(at: now)
+            return .claimed(
+                value: try ledger.claim(
+                    field,
+                    with: others,
+                    in: key,
+                    limits: fieldLimits,
+                    expiresAt: expiresAt,
+                    now: now
+                )
+            )
         case .remove(let key):
             engine.discard(try ledger.remove(key))
             return .done

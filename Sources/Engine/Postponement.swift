@@ -44,7 +44,8 @@ extension UploadError {
             "\(failure)"
         case .tooLarge, .lengthMismatch, .longerThanDeclared, .fileChanged, .superseded, .tooManyRanges,
             .namesExhausted, .unknownUpload, .finished, .cancelled, .digestMismatch, .partMismatch, .partTooSmall,
-            .noSuchPart, .offsetMismatch, .beyondTotal, .pathBlocked, .tooManyUploads, .quotaExceeded, .refused,
+            .noSuchPart, .offsetMismatch, .beyondTotal, .pathBlocked, .pathTaken, .tooManyUploads, .quotaExceeded,
+            .refused,
             .tooManyRequests, .uploadBusy, .overloaded, .unclear, .fieldsTooLarge, .tooManyFields:
             "\(self)"
         }

@@ -237,9 +237,11 @@ extension Engine {
         guard let area = try StagingArea.openIfThere(root: root) else {
             return StagingArea.isRoot(root) ? .noFolder : .noRoot
         }
-        let mark = try area.mark()
+        var mark = try area.mark()
         // Once a root has its mark nobody asks how many there are.
         let count = try mark == nil ? area.names(unchangedSince: .max).count : 0
+        // Another process may have marked it since, and then have staged what was counted.
+        if count > 0 { mark = try area.mark() }
         return .folder(mark, fileCount: count, try area.place())
     }
 

@@ -30,13 +30,18 @@ public final class BodyBufferPool: Sendable {
     private static let idleMax = 16
 
     private let idle = Locked<[MemoryBlock]>([])
+    private let blockBytes: Int
 
     /// An empty pool.
-    public init() {}
+    public init() { blockBytes = Self.bufferBytes }
 
-    /// Lends a buffer.
-    public func lend() -> BodyBuffer {
-        BodyBuffer(idle.withLock { $0.popLast() } ?? MemoryBlock(count: Self.bufferBytes), of: self)
+    /// The same with buffers of another size.
+    init(blockBytes: Int) { self.blockBytes = blockBytes }
+
+    /// Lends a buffer; `nil` when the system has no memory for one.
+    public func lend() -> BodyBuffer? {
+        guard let block = idle.withLock({ $0.popLast() }) ?? MemoryBlock(count: blockBytes) else { return nil }
+        return BodyBuffer(block, of: self)
     }
 
     fileprivate func giveBack(_ block: MemoryBlock) {
@@ -54,9 +59,10 @@ public final class BodyBufferPool: Sendable {
 final class MemoryBlock: @unchecked Sendable {
     let bytes: UnsafeMutableBufferPointer<UInt8>
 
-    init(count: Int) {
+    /// `nil` when the system has no memory, or no more mappings.
+    init?(count: Int) {
         let memory = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { fatalError("out of memory") }
+        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { return nil }
         unsafe bytes = UnsafeMutableBufferPointer(
             start: memory.bindMemory(to: UInt8.self, capacity: count),
             count: count

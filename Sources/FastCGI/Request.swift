@@ -299,8 +299,8 @@ public struct Request: ~Copyable {
         } else if queued == 0 {
             slowWaits += 1
         }
-        guard lends, lent == nil, queued > Self.lendBytesMin else { return }
-        let buffer = buffers.lend()
+        // Without one the body goes on in libfcgi's own memory, in smaller steps.
+        guard lends, lent == nil, queued > Self.lendBytesMin, let buffer = buffers.lend() else { return }
         let own = unsafe fermata_memory(stream)
         if unsafe fermata_read_to(stream, buffer.memory) {
             unsafe ownMemory = own

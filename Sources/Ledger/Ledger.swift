@@ -51,6 +51,8 @@ public protocol Ledger: Sendable {
     ) throws(UploadError) -> (file: StoredFile, commit: Commit, leftovers: [Leftover])
 
     /// Makes an upload and stores its fields; of kind `ranges`, goes on with one of the same size that is open.
+    ///
+    /// - Throws: `pathTaken` when it would replace what another upload of the session has at its path, or is to have there.
     func open(_ file: NewFile, _ upload: NewUpload) throws(UploadError) -> (file: StoredFile, leftovers: [Leftover])
 
     /// The file of a key with its progress, and the parts of an upload in parts, ascending.
@@ -108,6 +110,19 @@ public protocol Ledger: Sendable {
         expiresAt: Int64,
         now: Int64
     ) throws(UploadError)
+
+    /// Stores, durably, a data field in a session that has none of its name, with others; else nothing.
+    ///
+    /// - Returns: the last value of the field's name then; `nil` when there is no such session.
+    /// - Throws: `fieldsTooLarge` or `tooManyFields`, and nothing is stored.
+    func claim(
+        _ field: FormField,
+        with others: [FormField],
+        in key: SessionKey,
+        limits: FieldLimits,
+        expiresAt: Int64,
+        now: Int64
+    ) throws(UploadError) -> String?
 
     /// Removes a session.
     ///

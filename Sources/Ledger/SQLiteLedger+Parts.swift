@@ -23,6 +23,7 @@ extension SQLiteLedger {
                     leftovers += try db.leftovers(of: old.id)
                 }
             }
+            if try db.isTaken(new.spec, in: session, now: new.now) { throw UploadError.pathTaken }
             return (try db.place(new, in: session, phase: .open, kind: upload.kind), leftovers)
         }
     }
@@ -127,6 +128,18 @@ extension SQLiteLedger {
 }
 
 extension Database {
+    /// Whether another file of a session, one that its client has not given up, would make way for a new one.
+    fileprivate func isTaken(_ spec: FileSpec, in session: Int64, now: Int64) throws -> Bool {
+        guard spec.target.ifTaken == .replace else { return false }
+        return try row(
+            """
+            SELECT 1 FROM file WHERE session = ? AND field <> ? AND target = ? AND replaces = 1 AND phase <> ?
+            AND (tombstoneUntil IS NULL OR tombstoneUntil > ?)
+            """,
+            [session, spec.field, spec.target.path.text, PhaseCode.cancelled.rawValue, now]
+        ) { _ in true } ?? false
+    }
+
     func insert(_ part: StoredPart, of file: Int64) throws {
         let (offset, scratch): (Int64, String?) =
             switch part.place {

@@ -164,6 +164,25 @@ extension SQLiteLedger {
             try db.keep(session, until: expiresAt)
         }
     }
+
+    public func claim(
+        _ field: FormField,
+        with others: [FormField],
+        in key: SessionKey,
+        limits: FieldLimits,
+        expiresAt: Int64,
+        now: Int64
+    ) throws(UploadError) -> String? {
+        try write("claim field", durable: true) { db in
+            guard let session = try db.session(key, now: now) else { return nil }
+            if let known = try db.fields(of: session).last(where: { $0.name.isSame(as: field.name) }) {
+                return known.value
+            }
+            try db.store([field] + others, in: session, limits: limits)
+            try db.keep(session, until: expiresAt)
+            return field.value
+        }
+    }
 }
 
 extension Database {

@@ -123,7 +123,7 @@ public struct Handler: Sendable {
         case (.publishedForm(let files, _), _): files
         case (.published, .publishContent): []
         case (.published(let file), _): [file]
-        case (.done, _), (.described, _), (.outlined, _), (.number, _), (.received, _), (.found, _): []
+        case (.done, _), (.described, _), (.outlined, _), (.claimed, _), (.number, _), (.received, _), (.found, _): []
         }
     }
 
@@ -135,7 +135,7 @@ public struct Handler: Sendable {
             guard let stored = form.stored.first else { return form.fields }
             session = stored.session
         case .publish(let key), .assemble(let key, _, _): session = key.session
-        case .describe, .outline, .issueNumber, .open, .store, .remove, .cancel, .adopt, .commitPart, .append,
+        case .describe, .outline, .issueNumber, .open, .store, .claim, .remove, .cancel, .adopt, .commitPart, .append,
             .publishContent, .lookUp, .makeFolder:
             return []
         }

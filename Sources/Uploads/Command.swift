@@ -12,6 +12,9 @@ public enum Command: Hashable, Sendable {
     case open(NewUpload)
     /// Store data fields in a session, when there is one.
     case store([FormField], SessionKey)
+    /// Store a data field in a session that has none of its name, with others; say what value it has then. Of requests that
+    /// do so at once one wins.
+    case claim(FormField, with: [FormField], SessionKey)
     /// Remove a session and its bytes.
     case remove(SessionKey)
     /// Give up a file that is not published; one that nobody knows is fine.
@@ -112,6 +115,8 @@ public enum Outcome: Hashable, Sendable {
     case described(SessionProgress?)
     /// A session's outline; `nil` when there is no such session.
     case outlined(SessionOutline?)
+    /// The value of the field that was to be claimed, this request's or an earlier one's; `nil` when there is no such session.
+    case claimed(value: String?)
     /// The number is issued: 1 ... 2^53-1.
     case number(Int64)
     /// The file has its final name.

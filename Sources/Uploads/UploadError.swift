@@ -34,6 +34,8 @@ public enum UploadError: Error, Hashable, Sendable {
     case beyondTotal(total: Int64)
     /// A component of the path is a file or a symbolic link, or the path is a folder.
     case pathBlocked
+    /// Another upload of the session is to have the path.
+    case pathTaken
     /// A folder could not be made.
     case folderNotMade(StorageFailure)
     /// The staging area is missing or cannot be written.

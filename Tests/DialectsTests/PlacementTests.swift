@@ -148,6 +148,7 @@ import Uploads
             (.longerThanDeclared(declared: 1), [400, 400, 400, 413]),
             (.offsetMismatch(committed: 1), [400, 400, 400, 400]),
             (.beyondTotal(total: 1), [400, 400, 400, 400]), (.pathBlocked, [400, 400, 400, 409]),
+            (.pathTaken, [400, 400, 400, 409]),
             (.noSpace(failure), [507, 507, 507, 507]), (.storage(failure), [500, 500, 500, 500]),
             (.stagingUnavailable(failure), [503, 503, 503, 503]), (.folderNotMade(failure), [500, 500, 500, 500]),
         ] as [(UploadError, [Int])]

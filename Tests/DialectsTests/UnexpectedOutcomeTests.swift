@@ -144,6 +144,64 @@ import Uploads
         }
     }
 
+    @Test(
+        "an upload that others remove as soon as it has begun is begun again, in every dialect, and not without end",
+        arguments: requests.indices
+    )
+    func removedAtOnce(index: Int) {
+        let request = Self.requests[index]
+        var mount = Mount(name: "m", root: "/r")
+        request.dialect.configure(&mount)
+        let contentType = request.document == nil ? "multipart/form-data; boundary=x" : "application/json"
+        var exchange = exchange(request.dialect, contentType, method: request.method, path: request.path, on: mount)
+        for (name, value) in request.fields {
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+        if let document = request.document { exchange.documentEnded(Array(document.utf8)) }
+        var opens = 0
+        /// Removes the upload so many times.
+        func answer(_ first: Step, removing removals: Int) -> Answer? {
+            var step = first
+            opens = 0
+            while true {
+                switch step {
+                case .answer(let answer): return answer
+                case .perform(let command, let then):
+                    switch command {
+                    case .open(let upload):
+                        opens += 1
+                        let spec = FileSpec(
+                            field: upload.key.field,
+                            fileName: "a",
+                            mediaType: "",
+                            target: upload.spec.target,
+                            total: upload.spec.total
+                        )
+                        let file = FileProgress(spec: spec, prefix: 0, kind: upload.kind)
+                        let gone = [Outcome.described(nil), .described(SessionProgress(files: [], fields: []))]
+                        if opens <= removals {
+                            step = then(opens % 3 == 0 ? .failure(.superseded) : .success(gone[opens % 2]))
+                        } else {
+                            step = then(.success(.described(SessionProgress(files: [file], fields: []))))
+                        }
+                    case .issueNumber: step = then(.success(.number(7)))
+                    case .lookUp(let path): step = then(.success(.found(path.components == ["s"] ? .folder : .nothing)))
+                    case .describe: step = then(.success(.described(SessionProgress(files: [], fields: []))))
+                    case _: step = then(.success(.done))
+                    }
+                }
+            }
+        }
+        let step = exchange.bodyEnded(.whole)
+        let status = answer(step, removing: 0)?.status
+        guard opens > 0 else { return }
+        #expect(status == .ok)
+        #expect(answer(step, removing: 4)?.status == .ok)
+        #expect(opens == 5)
+        #expect(answer(step, removing: .max)?.status != .ok)
+        #expect(opens < 100)
+    }
+
     @Test("a POST that finds the file whole while another request begins it anew tells where that one is")
     func restartedBeforePost() {
         let mount = Mount(name: "m", root: "/r")

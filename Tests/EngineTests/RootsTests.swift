@@ -192,6 +192,26 @@ import Uploads
         #expect(try area.names(unchangedSince: .max).isEmpty)
     }
 
+    @Test("of many that stage their first files in a new root at once none takes those of the others for foreign ones")
+    func firstFiles() throws {
+        let engines = try (0..<4).map { _ in try anotherEngine() }
+        for round in 0..<50 {
+            let root = bench.directory + "/root\(round)"
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: false)
+            let spec = bench.spec
+            DispatchQueue.concurrentPerform(iterations: engines.count) { index in
+                #expect(throws: Never.self) {
+                    let mount = Mount(name: "m", root: root)
+                    let intake = Intake(engines[index], for: mount)
+                    let key = SessionKey(on: mount, id: "\(index)")
+                    try intake.begin(.segment(key, spec, .first(10)))
+                    try intake.write("0123")
+                    _ = try intake.end(isCutOff: true)
+                }
+            }
+        }
+    }
+
     @Test("a mark that was made, but not noted, by a process that died is noted by the next")
     func unnoted() throws {
         let area = try StagingArea.open(root: bench.root)

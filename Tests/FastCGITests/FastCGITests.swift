@@ -33,6 +33,7 @@ final class Server: Sendable {
         path = "/tmp/fermata-fastcgi-\(getpid()).sock"
         let listener = try Listener.open(.unix(path: path), access: Listener.Access(mode: 0o600))
         let buffers = BodyBufferPool()
+        let missingBuffers = BodyBufferPool(blockBytes: 1 << 60)
         let answer: @Sendable (consuming Request) -> Void = { [self] request in
             var request = request
             var seen = Seen(
@@ -47,7 +48,8 @@ final class Server: Sendable {
                 let append = { (span: Span<UInt8>) in
                     for index in span.indices { seen.body.append(span[index]) }
                 }
-                switch request.readBody(buffers, append) {
+                let hasMemory = request.parameter("TEST_NO_MEMORY") == nil
+                switch request.readBody(hasMemory ? buffers : missingBuffers, append) {
                 case .more, .later: break
                 case .last: ends = true
                 case .cutOff: (ends, seen.isCutOff) = (true, true)
@@ -222,6 +224,19 @@ struct FastCGITests {
         }
         client.body([])
         _ = try client.receive()
+        #expect(try server.seen(id).body == body)
+    }
+
+    @Test("without memory for a buffer a body is read all the same")
+    func noMemory() throws {
+        let body = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 ^ $0 >> 9) }
+        let client = try FastCGIClient(server.path)
+        client.begin(parameters(["CONTENT_LENGTH": "\(body.count)", "TEST_NO_MEMORY": "1"]))
+        for start in stride(from: 0, to: body.count, by: 60_000) {
+            client.body(Array(body[start..<min(start + 60_000, body.count)]))
+        }
+        client.body([])
+        #expect(try client.receive().hasSuffix("hello"))
         #expect(try server.seen(id).body == body)
     }
 

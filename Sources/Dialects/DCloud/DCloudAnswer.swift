@@ -25,7 +25,8 @@ extension DCloudExchange {
                 published += files
                 failure = failure ?? error.map { DCloudError($0) }
             case .success(.received(.committed(let progress, _))): touched.append(progress)
-            case .success(.received(.held)), .success(.done), .success(.number), .success(.found): break
+            case .success(.received(.held)), .success(.done), .success(.claimed), .success(.number), .success(.found):
+                break
             case .failure(let error): failure = failure ?? DCloudError(error)
             }
         }
@@ -52,7 +53,7 @@ extension DCloudExchange {
         case .success(.outlined(let outlined)): outline = outlined
         case .failure(let error): return DCloudError(error).asQueryFailure.answer(type: mount.answerType, files: nil)
         case .success(.done), .success(.published), .success(.publishedForm), .success(.received), .success(.number),
-            .success(.found), .success(.described), nil:
+            .success(.claimed), .success(.found), .success(.described), nil:
             break
         }
         let members: [(String, JSON)] = [

@@ -110,6 +110,7 @@ struct DCloudError: Error {
                 detail: "your quota of \(maxBytes) bytes is used up"
             )
         case .pathBlocked: self = .refused("the name is taken by a folder")
+        case .pathTaken: self = .refused("the name is taken by another file of the upload")
         case .folderNotMade(let failure):
             self = DCloudError(4007, .internalServerError, "Upload failed: Cannot write to disk", failure: failure)
         case .stagingUnavailable(let failure):

@@ -163,7 +163,7 @@ struct FileIDExchange: Exchange {
             if let value = form[field] { fields.append(FormField(name: field, value: value)) }
         }
         let upload = NewUpload(key, spec, fields: fields, kind: .parts(PartLayout(stride: nil)))
-        return .open(upload, orFail: refusal) { _ in
+        return .open(upload, orFail: refusal) { _, _ in
             answer([("fileId", .integer(id)), ("suggestedChunkSize", .integer(mount.chunkBytes))])
         }
     }

@@ -81,7 +81,7 @@ struct OffsetError: Error {
         case .offsetMismatch, .fileChanged: self = .wrongOffset
         case .beyondTotal: self = .fileSize
         case .tooLarge: self = .requestTooLarge
-        case .pathBlocked: self = .invalidRelativePath
+        case .pathBlocked, .pathTaken: self = .invalidRelativePath
         case .lengthMismatch, .longerThanDeclared, .tooManyRanges, .digestMismatch, .partMismatch, .partTooSmall,
             .noSuchPart, .namesExhausted:
             self = .invalidParameter

@@ -152,10 +152,7 @@ struct OffsetExchange: Exchange {
     }
 
     private func open(_ upload: NewUpload, _ key: FileKey, size: Int64, triesLeft: Int) -> Step {
-        .perform(.open(upload), orFail: refusal) { outcome in
-            guard case .described(let session?) = outcome, let file = session.file(key.field) else {
-                return refuse(.unknownUpload)
-            }
+        .open(upload, orFail: refusal) { session, file in
             let data = Self.data(key, session, offset: file.prefix, size: size, withName: false)
             guard file.prefix == size else { return answer("success", data) }
             // The client sends nothing more when nothing is left to send, so that it must hear of a file that has no name.

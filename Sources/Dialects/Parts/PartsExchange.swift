@@ -144,7 +144,7 @@ struct PartsExchange: Exchange {
         let digest = form["md5"].flatMap { MD5Digest(parsing: $0) }
         let fields = digest.map { [FormField(name: "md5", value: "\($0)")] } ?? []
         let upload = NewUpload(key, spec, fields: fields, kind: .parts(PartLayout(stride: nil)))
-        return .open(upload, orFail: refusal) { _ in
+        return .open(upload, orFail: refusal) { _, _ in
             answer(.object([("uploadId", .string(id)), ("isExist", .boolean(exists))]))
         }
     }

@@ -63,6 +63,7 @@ struct SignedError: Error {
         case .overloaded: self.init(status: .serviceUnavailable, detail: BusyMessage.overloaded)
         case .quotaExceeded(let maxBytes):
             self.init(status: .insufficientStorage, detail: "your quota of \(maxBytes) bytes is used up")
+        case .pathTaken: self = .conflict("other files of this name are being added to the task; try again")
         case .pathBlocked, .namesExhausted: self = .conflict("the object key is taken by a folder or a link")
         case .noSpace(let failure):
             self.init(
