@@ -6,7 +6,7 @@ public enum HostChecks {
     /// How much space there should be, in bytes.
     private static let spaceMin: Int64 = 1 << 30
     /// How many descriptors a request needs.
-    private static let descriptorsPerRequest = 4
+    private static let descriptorsPerRequest = 6
 
     /// What is wrong with the state directory.
     public static func diagnoses(state: String) -> [Diagnosis] {

@@ -7,17 +7,58 @@ import Uploads
 /// A session's file that waits for the others of its form.
 private final class WaitingFile {
     let id: Int64
-    let area: StagingArea
-    private var readiness: Readiness?
+    private var state: State
 
-    init(_ id: Int64, _ area: consuming StagingArea, _ readiness: consuming Readiness) {
-        self.id = id
-        self.area = area
-        self.readiness = .some(readiness)
+    private enum State: ~Copyable {
+        case published(PublishedFile)
+        case open(ReadyFile, StagingFile)
+        /// Nobody has it open. As long as the stamp is its own it is as it was when it was made ready.
+        case resting(ReadyFile, StagingFile.Stamp)
+        case taken
     }
 
-    /// Hands over how far the file is, once.
-    func take() -> Readiness? { readiness.take() }
+    init(_ id: Int64, _ readiness: consuming Readiness) {
+        self.id = id
+        switch consume readiness {
+        case .published(let file): state = .published(file)
+        case .ready(let ready, let staging): state = .open(ready, staging)
+        }
+    }
+
+    /// Closes the file, and lets its lock go with that.
+    func rest() throws(UploadError) {
+        switch exchange(&state, with: .taken) {
+        case .open(let ready, let staging):
+            state = .resting(ready, try staged { () throws(StagingError) in try staging.stamp() })
+        case .published(let file): state = .published(file)
+        case .resting(let ready, let stamp): state = .resting(ready, stamp)
+        case .taken: break
+        }
+    }
+
+    /// Gives the file its name, once; `nil` the next time.
+    func giveName(_ engine: Engine, _ tombstoneSeconds: Int64) throws(UploadError) -> PublishedFile? {
+        switch exchange(&state, with: .taken) {
+        case .published(let file): return file
+        case .open(let ready, let staging):
+            let area = try engine.area(ready.file.root)
+            return try engine.giveName(to: ready, staging, in: area, tombstoneSeconds)
+        case .resting(let ready, let stamp):
+            return try engine.publish(ready, unchangedSince: stamp, tombstoneSeconds)
+        case .taken: return nil
+        }
+    }
+
+    /// Lets the file take bytes again, as it is not to get its name now.
+    func abandon(_ engine: Engine) {
+        switch exchange(&state, with: .taken) {
+        case .open(let ready, let staging): engine.abandon(ready, staging)
+        // Whoever writes to it next opens it again.
+        case .resting: break
+        case .published: break
+        case .taken: break
+        }
+    }
 }
 
 extension Intake {
@@ -33,23 +74,27 @@ extension Intake {
         let area = try engine.area(mount.root)
         // Sessions have their room in the account already.
         let reservations = try reserve(form.held.map(\.spec.total))
+        // Each of many is closed as soon as it is ready.
+        let isMany = files.count + form.held.count > Self.openFilesMax
         var waiting: [WaitingFile] = []
         var held: [ReadyContent] = []
         do throws(UploadError) {
-            // In one order for all requests, as each waits for the lock of the next with those before it in its hands.
+            // In one order for all requests, as each may wait for the lock of the next with those before it in its hands.
             for file in files.sorted(by: { $0.id < $1.id }) {
                 let area = try engine.area(file.root)
                 let readiness = try engine.prepare(file, in: area, mount.tombstoneSeconds)
-                waiting.append(WaitingFile(file.id, area, readiness))
+                let waitingFile = WaitingFile(file.id, readiness)
+                waiting.append(waitingFile)
+                if isMany { try waitingFile.rest() }
             }
             let session = SessionKey(on: mount, id: "")
             let account = FileAccount(session: session, fields: form.fields, handOff: mount.handOff)
             for upload in form.held {
-                let content = try take(upload.file)
+                let content = try takeForPublishing(upload.file, isOneOfMany: isMany)
                 held.append(try engine.prepare(content, upload.spec, account, in: area, root: mount.root))
             }
         } catch {
-            for file in waiting { abandon(file) }
+            for file in waiting { file.abandon(engine) }
             for content in held { engine.abandon(content, in: area) }
             for reservation in reservations { settle(reservation, isPublished: false) }
             throw error
@@ -69,16 +114,11 @@ extension Intake {
         var failure: UploadError?
         for file in waiting {
             if failure != nil {
-                abandon(file)
+                file.abandon(engine)
                 continue
             }
             do throws(UploadError) {
-                switch file.take() {
-                case .published(let file)?: published.append(file)
-                case .ready(let ready, let staging)?:
-                    published.append(try engine.giveName(to: ready, staging, in: file.area, mount.tombstoneSeconds))
-                case nil: break
-                }
+                if let file = try file.giveName(engine, mount.tombstoneSeconds) { published.append(file) }
             } catch { failure = error }
         }
         for (index, content) in held.enumerated() {
@@ -98,15 +138,6 @@ extension Intake {
         }
         if let failure, published.isEmpty { throw failure }
         return .publishedForm(published, failure: failure)
-    }
-
-    /// Lets a session's file take bytes again that is not to get its name now.
-    private func abandon(_ file: WaitingFile) {
-        switch file.take() {
-        case .ready(let ready, let staging)?: engine.abandon(ready, staging)
-        case .published?: break
-        case nil: break
-        }
     }
 
     /// A session's file, if it is whole.

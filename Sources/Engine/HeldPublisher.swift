@@ -6,12 +6,27 @@ import Uploads
 
 /// A file of a request that is whole, allowed, sealed and synced: all that it lacks is its name.
 struct ReadyContent {
-    let content: HeldContent
+    let file: File
     let spec: FileSpec
     let account: FileAccount
-    /// The staging name that it bears for the programs that are asked and told of it; `nil` where there are none.
-    let staging: String?
     let inode: UInt64
+
+    /// What gets the name.
+    enum File {
+        /// An open file that has none.
+        case anonymous(HeldContent)
+        /// A file with a staging name: programs are asked and told of it, or it rests. It is open where only that says that
+        /// it is in use.
+        case staged(String, HeldContent?)
+
+        /// The staging name; `nil` when there is none.
+        var staging: String? {
+            switch self {
+            case .anonymous: nil
+            case .staged(let name, _): name
+            }
+        }
+    }
 }
 
 extension Engine {
@@ -23,12 +38,13 @@ extension Engine {
         in area: borrowing StagingArea,
         root: String
     ) throws(UploadError) -> ReadyContent {
-        if account.handOff.isNothing {
+        let isResting = held.name != nil
+        if account.handOff.isNothing, !isResting {
             try sealAndSync(held)
-            return ReadyContent(content: held, spec: spec, account: account, staging: nil, inode: 0)
+            return ReadyContent(file: .anonymous(held), spec: spec, account: account, inode: 0)
         }
-        let staging = StagingArea.makeName()
-        try staged { () throws(StagingError) in try held.file.link(as: staging, in: area) }
+        let staging = held.name ?? StagingArea.makeName()
+        if !isResting { try staged { () throws(StagingError) in try held.link(as: staging, in: area) } }
         do throws(UploadError) {
             let inode = try staged { () throws(StagingError) in
                 try held.file.markInUse()
@@ -36,7 +52,8 @@ extension Engine {
             }
             if let veto = account.handOff.veto { try ask(veto, of: spec, account, root: root, staging: staging) }
             try sealAndSync(held)
-            return ReadyContent(content: held, spec: spec, account: account, staging: staging, inode: inode)
+            let file = ReadyContent.File.staged(staging, isResting ? nil : held)
+            return ReadyContent(file: file, spec: spec, account: account, inode: inode)
         } catch {
             // What can not be removed now is an orphan for the sweep.
             try? area.remove(staging)
@@ -54,7 +71,7 @@ extension Engine {
     /// Gives up a file that is not to get its name.
     func abandon(_ ready: ReadyContent, in area: borrowing StagingArea) {
         // As above.
-        if let staging = ready.staging { try? area.remove(staging) }
+        if let staging = ready.file.staging { try? area.remove(staging) }
     }
 
     /// Gives a request's file its name. An error says that it has not got one.
@@ -63,8 +80,13 @@ extension Engine {
         in area: borrowing StagingArea,
         root: String
     ) throws(UploadError) -> PublishedFile {
-        guard let staging = ready.staging else { return try giveFirstName(to: ready, in: area, root: root) }
         let (spec, account) = (ready.spec, ready.account)
+        guard !account.handOff.isNothing, let staging = ready.file.staging else {
+            do throws(UploadError) { return try giveFirstName(to: ready, in: area, root: root) } catch {
+                abandon(ready, in: area)
+                throw error
+            }
+        }
         let handOff = account.handOff
         var document: [UInt8] = []
         var announced: AnnouncedFile?
@@ -85,12 +107,7 @@ extension Engine {
                     try ledger.announce(events, of: announcing)
                 }
                 return try staged { () throws(StagingError) in
-                    try ready.content.file.publish(
-                        staging,
-                        as: path,
-                        replacing: spec.target.ifTaken == .replace,
-                        in: area
-                    )
+                    try area.publish(staging, as: path, replacing: spec.target.ifTaken == .replace)
                 }
             }
             finish(announced, handOff, document, path.text, root, unsynced)
@@ -140,12 +157,15 @@ extension Engine {
         let target = ready.spec.target
         let (path, unsynced) = try path(for: target, false, in: area) { (path) throws(UploadError) in
             try staged { () throws(StagingError) in
-                switch target.ifTaken {
-                case .addNumber: return try ready.content.file.publishAnonymous(as: path, in: area)
-                case .replace:
+                switch (ready.file, target.ifTaken) {
+                case (.staged(let name, _), let ifTaken):
+                    return try area.publish(name, as: path, replacing: ifTaken == .replace)
+                case (.anonymous(let content), .addNumber):
+                    return try content.file.publishAnonymous(as: path, in: area)
+                case (.anonymous(let content), .replace):
                     let name = StagingArea.makeName()
-                    try ready.content.file.link(as: name, in: area)
-                    return try ready.content.file.publish(name, as: path, replacing: true, in: area)
+                    try content.link(as: name, in: area)
+                    return try area.publish(name, as: path, replacing: true)
                 }
             }
         }

@@ -9,11 +9,14 @@ public import Uploads
 public final class Intake {
     /// How often a file that others publish, restart or remove at the same moment is looked up anew.
     static let lookUpsMax = 8
+    /// How many files a request holds open beside the one that its bytes go to, or that it works on; the others rest.
+    static let openFilesMax = 2
 
     let engine: Engine
     let mount: Mount
     private var part: Part?
-    private var held: [HeldContent?] = []
+    private var held: [Held] = []
+    private let restingFiles: RestingFiles
     /// How many bytes the principal had left when the part began; `nil` when any number.
     private var bytesLeft: Int64?
     /// Whether the mount's root was found to be there in this request.
@@ -29,10 +32,19 @@ public final class Intake {
         case acknowledged(StoredFile, ByteRange, Checksum, rest: Int64)
     }
 
+    /// A file that the request holds.
+    private enum Held {
+        case open(HeldContent)
+        case resting(RestingContent)
+        /// A command has it.
+        case taken
+    }
+
     /// The intake of one request on a mount.
     public init(_ engine: Engine, for mount: Mount) {
         self.engine = engine
         self.mount = mount
+        restingFiles = RestingFiles(engine, root: mount.root)
     }
 
     // MARK: The bytes of a part
@@ -41,6 +53,7 @@ public final class Intake {
     public func begin(_ destination: Destination) throws(UploadError) {
         part = nil
         isSated = false
+        try makeFilesRest()
         switch destination {
         case .whole(let bytesMax, let isHashed):
             bytesLeft = try quotaLeft()
@@ -154,16 +167,43 @@ public final class Intake {
         if reception.isSealed { throw try whySealed(place) }
         let content = try reception.hold(place)
         let digest = content.digest
-        held.append(content)
+        held.append(.open(content))
         return .held(HeldFile(index: held.count - 1), count: count, digest: digest)
     }
 
-    /// Gives up what is held to the one command that it is for; its locks and its claim end with that.
-    func take(_ file: HeldFile) throws(UploadError) -> HeldContent {
-        guard held.indices.contains(file.index), let content = held[file.index] else {
-            throw .outOfTurn("take held file", "it is for one command")
+    /// Has files rest when the request holds as many open as it may.
+    private func makeFilesRest() throws(UploadError) {
+        let open = held.indices.filter { if case .open(let content) = held[$0] { content.canRest } else { false } }
+        guard open.count >= Self.openFilesMax else { return }
+        for index in open {
+            if case .open(let content) = held[index] { held[index] = .resting(try content.rest(among: restingFiles)) }
         }
-        held[file.index] = nil
+    }
+
+    /// Gives up what is held to the one command that it is for; its locks and its claim end with that.
+    ///
+    /// A name that it has got meanwhile goes with the request, unless the file gets another.
+    func take(_ file: HeldFile) throws(UploadError) -> HeldContent {
+        guard held.indices.contains(file.index) else {
+            throw .outOfTurn("take held file", "there is none of this number")
+        }
+        switch held[file.index] {
+        case .open(let content):
+            held[file.index] = .taken
+            return content
+        case .resting(let content):
+            held[file.index] = .taken
+            guard let name = content.name else { return HeldContent(content, in: try scratchFile(), name: nil) }
+            return HeldContent(content, in: try restingFiles.open(name), name: name)
+        case .taken: throw .outOfTurn("take held file", "it is for one command")
+        }
+    }
+
+    /// The same, with the duty to remove what has a name; where there are many files it has one, and need not stay open.
+    func takeForPublishing(_ file: HeldFile, isOneOfMany: Bool) throws(UploadError) -> HeldContent {
+        let content = try take(file)
+        if isOneOfMany, content.name == nil { _ = try content.rest(among: restingFiles) }
+        if let name = content.name { restingFiles.handOver(name) }
         return content
     }
 

@@ -86,7 +86,7 @@ extension Engine {
         guard isReplacing else { return try manifest.publishAnonymous(as: path, in: area) }
         let staging = StagingArea.makeName()
         try manifest.link(as: staging, in: area)
-        return try manifest.publish(staging, as: path, replacing: true, in: area)
+        return try area.publish(staging, as: path, replacing: true)
     }
 
     /// Writes a manifest that could not be written at once, if its file is still there.

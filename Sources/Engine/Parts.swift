@@ -115,7 +115,7 @@ extension Intake {
         switch content.place {
         case .own, .aside:
             try syncIfDurable(content.file)
-            do { try content.file.link(as: name, in: area) } catch { throw error.uploadError }
+            do { try content.link(as: name, in: area) } catch { throw error.uploadError }
         case .slot, .end:
             // They were meant for another part than the form names in the end.
             do {

@@ -107,6 +107,21 @@ extension Engine {
         return ReadyFile(file: file, assembly: assembly, account: account, inode: inode)
     }
 
+    /// Gives a file its name that was made ready, and closed, before; once more made ready if anything has happened to it.
+    func publish(
+        _ ready: ReadyFile,
+        unchangedSince stamp: StagingFile.Stamp,
+        _ tombstoneSeconds: Int64
+    ) throws(UploadError) -> PublishedFile {
+        let area = try area(ready.file.root)
+        if var staging = try staged({ () throws(StagingError) in try StagingFile.open(ready.file.staging, in: area) }) {
+            try staged { () throws(StagingError) in try staging.lockExclusively() }
+            let isUnchanged = try staged { () throws(StagingError) in try staging.stamp() == stamp }
+            if isUnchanged { return try giveName(to: ready, staging, in: area, tombstoneSeconds) }
+        }
+        return try publish(ready.file, tombstoneSeconds: tombstoneSeconds)
+    }
+
     /// Lets a file take bytes again that is not to get its name now.
     func abandon(_ ready: ReadyFile, _ staging: borrowing StagingFile) {
         switch ready.file.phase {
@@ -136,7 +151,7 @@ extension Engine {
                 discard(begun.leftovers)
                 (file, assembly) = (begun.file, nil)
                 return try staged { () throws(StagingError) in
-                    try staging.publish(file.staging, as: path, replacing: target.ifTaken == .replace, in: area)
+                    try area.publish(file.staging, as: path, replacing: target.ifTaken == .replace)
                 }
             }
             return finish(file, ready.account, ready.inode, as: path, unsynced, tombstoneSeconds)

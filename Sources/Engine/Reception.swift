@@ -224,6 +224,8 @@ struct Reception: ~Copyable {
 /// Bytes that a request holds.
 final class HeldContent {
     var file: StagingFile
+    /// The staging name of the file, if it has rested; else it has none of its own.
+    private(set) var name: String?
     /// Where the bytes are in `file`.
     let range: ByteRange
     let checksum: UInt64
@@ -244,8 +246,60 @@ final class HeldContent {
         self.place = place
     }
 
+    /// The same bytes of a file that rests.
+    convenience init(_ resting: RestingContent, in file: consuming StagingFile, name: String?) {
+        self.init(
+            file: file,
+            range: resting.range,
+            checksum: resting.checksum,
+            digest: resting.digest,
+            place: resting.place
+        )
+        self.name = name
+    }
+
+    /// Whether the file may be closed: it is this request's alone, or of no use without bytes.
+    var canRest: Bool {
+        switch place {
+        case .own, .aside: true
+        case .slot, .end: count == 0
+        }
+    }
+
+    /// Has the file rest, with a name of its own, as long as nobody needs it.
+    func rest(among files: RestingFiles) throws(UploadError) -> RestingContent {
+        switch place {
+        case .own, .aside:
+            if name == nil { name = try files.add(&file) }
+            return RestingContent(name: name, range: range, checksum: checksum, digest: digest, place: place)
+        case .slot, .end:
+            // Without bytes they need no file.
+            return RestingContent(name: nil, range: .first(0), checksum: checksum, digest: digest, place: .own)
+        }
+    }
+
+    /// Gives the file a staging name in the place of the one that it has.
+    func link(as name: String, in area: borrowing StagingArea) throws(StagingError) {
+        if let own = self.name {
+            try area.move(own, to: name)
+        } else {
+            try file.link(as: name, in: area)
+        }
+        self.name = name
+    }
+
     /// Where the first byte is in `file`.
     var base: Int64 { range.offset }
     /// How many they are.
     var count: Int64 { range.count }
+}
+
+/// Bytes that a request holds without having their file open.
+struct RestingContent {
+    /// The staging name of the file; `nil` when there are no bytes, and no file.
+    let name: String?
+    let range: ByteRange
+    let checksum: UInt64
+    let digest: MD5Digest?
+    let place: HeldPlace
 }

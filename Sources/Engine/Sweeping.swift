@@ -118,13 +118,20 @@ extension Engine {
         }
     }
 
-    /// The staging files of a root that no session knows, and that have rested.
+    /// The staging files of a root that no session knows, that have not changed for a while, and that no request has.
     func orphans(in root: String) throws(UploadError) -> [Leftover] {
         let area = try area(root, isFresh: true)
         let time = now() - Self.orphanSecondsMin
         let names = try staged { () throws(StagingError) in try area.names(unchangedSince: time) }
         if names.isEmpty { return [] }
         let known = try ledger.stagingNames()[root] ?? []
-        return names.filter { !known.contains($0) }.sorted().map { Leftover(root: root, staging: $0) }
+        var inUse: [String: Bool] = [:]
+        var orphans: [Leftover] = []
+        for name in names.sorted() where !known.contains(name) {
+            let owner = RestingFiles.nameInUse(for: name)
+            if inUse[owner] == nil { inUse[owner] = try isInUse(owner, in: area) }
+            if inUse[owner] == false { orphans.append(Leftover(root: root, staging: name)) }
+        }
+        return orphans
     }
 }

@@ -25,33 +25,6 @@ extension StagingFile {
         try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
     }
 
-    /// Moves the sealed file from its staging name to a path below the root, making the folders above it.
-    ///
-    /// An error says that the file has not got its name.
-    public func publish(
-        _ name: String,
-        as path: RelativePath,
-        replacing: Bool,
-        in area: borrowing StagingArea
-    ) throws(StagingError) -> Naming {
-        guard let newName = path.name else { throw .blocked }
-        let folder = try area.folder(path.parent)
-        do {
-            if replacing {
-                try rename(name, in: area.folder, to: newName, in: folder.descriptor)
-            } else {
-                try renameExclusively(name, in: area.folder, to: newName, in: folder.descriptor)
-            }
-        } catch .fileExists where !replacing {
-            return .taken
-        } catch .isDirectory, .fileExists, .directoryNotEmpty {
-            throw .blocked
-        } catch {
-            throw .system(operation: "publish file", errno: error)
-        }
-        return Self.named(in: folder)
-    }
-
     /// Names the sealed anonymous file by a path below the root, making the folders above it.
     ///
     /// An error says that the file has not got its name.
@@ -68,17 +41,45 @@ extension StagingFile {
         } catch {
             throw .system(operation: "publish file", errno: error)
         }
-        return Self.named(in: folder)
+        return named(in: folder)
     }
+}
 
-    /// Syncs the folder in which a file has just got its name, through the descriptor that gave it: there may be no other.
-    private static func named(in folder: borrowing Folder) -> Naming {
-        do throws(Errno) {
-            try Staging.sync(folder.descriptor)
-            return .named(unsynced: nil)
+extension StagingArea {
+    /// Moves a sealed file from its staging name to a path below the root, making the folders above it.
+    ///
+    /// An error says that the file has not got its name.
+    public func publish(
+        _ name: String,
+        as path: RelativePath,
+        replacing: Bool
+    ) throws(StagingError) -> Naming {
+        guard let newName = path.name else { throw .blocked }
+        let target = try folder(path.parent)
+        do {
+            if replacing {
+                try rename(name, in: folder, to: newName, in: target.descriptor)
+            } else {
+                try renameExclusively(name, in: folder, to: newName, in: target.descriptor)
+            }
+        } catch .fileExists where !replacing {
+            return .taken
+        } catch .isDirectory, .fileExists, .directoryNotEmpty {
+            throw .blocked
         } catch {
-            return .named(unsynced: .system(operation: "sync folder", errno: error))
+            throw .system(operation: "publish file", errno: error)
         }
+        return named(in: target)
+    }
+}
+
+/// Syncs the folder in which a file has just got its name, through the descriptor that gave it: there may be no other.
+private func named(in folder: borrowing Folder) -> Naming {
+    do throws(Errno) {
+        try Staging.sync(folder.descriptor)
+        return .named(unsynced: nil)
+    } catch {
+        return .named(unsynced: .system(operation: "sync folder", errno: error))
     }
 }
 

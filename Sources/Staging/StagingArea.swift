@@ -59,6 +59,14 @@ public struct StagingArea: ~Copyable {
         }
     }
 
+    /// Gives a staging file another name.
+    public func move(_ name: String, to newName: String) throws(StagingError) {
+        let folder = folder
+        try Errno.wrap("rename staging file") { () throws(Errno) in
+            try rename(name, in: folder, to: newName, in: folder)
+        }
+    }
+
     /// The names of all staging files that have not changed since `time`, in seconds since 1970.
     public func names(unchangedSince time: Int64) throws(StagingError) -> [String] {
         // The directory stream owns its descriptor, so it is given one of its own.

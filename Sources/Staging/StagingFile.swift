@@ -96,6 +96,19 @@ public struct StagingFile: ~Copyable {
         return UInt64(try Errno.wrap("stat staging file") { () throws(Errno) in try status(of: file) }.st_ino)
     }
 
+    /// What is another as soon as the file is written to, sealed, unsealed or named (inode(7), ctime).
+    public func stamp() throws(StagingError) -> Stamp {
+        let file = file
+        let time = try Errno.wrap("stat staging file") { () throws(Errno) in try status(of: file) }.st_ctim
+        return Stamp(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
+    }
+
+    /// When something about a file has changed last.
+    public struct Stamp: Hashable, Sendable {
+        let seconds: Int
+        let nanoseconds: Int
+    }
+
     /// When the file was last written to, in seconds since 1970.
     func lastWrite() throws(StagingError) -> Int64 {
         let file = file

@@ -2,9 +2,9 @@ import Glibc
 
 /// How many files the process may have open.
 enum OpenFiles {
-    /// How many a request needs: its connection, its staging file, and now and then a folder or a scratch file
-    /// more.
-    private static let perRequest = 4
+    /// How many a request needs: its connection, its staging file, now and then a folder or a scratch file more, and of a
+    /// form of many files one that says that the others are in use.
+    private static let perRequest = 6
     /// How many the process needs besides: the ledger's connections, the log, the socket.
     private static let besides = 64
 

@@ -71,6 +71,45 @@ struct ExhaustionTests {
         for upload in slow { #expect(try upload.finish().status == 200) }
     }
 
+    @Test("forms of more files than may be open are stored whole, and leave descriptors to others")
+    func openFiles() throws {
+        let site = try Site(arguments: ["--workers", "24"])
+        let id = String(site.responder.processIdentifier)
+        try #require(run("prlimit", ["--pid", id, "--nofile=256:256"]).status == 0)
+        let port = site.port
+        let client = DCloudClient(site: site)
+        let (path, contentType) = (client.path, client.contentType)
+        let bodies = (0..<20).map { form in
+            client.body(
+                (0..<255).map { .file(Array("\(form) \($0)".utf8), name: "f\($0)", fileName: "\(form)-\($0).txt") }
+            )
+        }
+        let connections = try bodies.map { body in
+            let connection = try HTTPConnection(port)
+            try connection.sendHead("POST", path, contentType, length: body.count)
+            try connection.send(Array(body.dropLast(100)))
+            return connection
+        }
+        usleep(500_000)
+        for index in 0..<10 {
+            #expect(try client.upload(.file([1], fileName: "other\(index)")).status == 200)
+            #expect(try HTTPConnection(port).request("GET", "/fermata/healthz").status == 200)
+        }
+        for (connection, body) in zip(connections, bodies) { try connection.send(Array(body.suffix(100))) }
+        for connection in connections {
+            let answer = try connection.receive()
+            #expect(answer.status == 200, "\(answer.body.prefix(200))")
+        }
+        for form in 0..<20 {
+            for file in [0, 100, 254] {
+                let content = FileManager.default.contents(atPath: site.files.path + "/\(form)-\(file).txt")
+                #expect(content == Data("\(form) \(file)".utf8))
+            }
+        }
+        let staged = try FileManager.default.contentsOfDirectory(atPath: site.files.path + "/.fermata")
+        #expect(staged == [".mark"])
+    }
+
     @Test("each principal has as many requests at once as the mount allows", arguments: ContractDialect.allCases)
     func requests(dialect: ContractDialect) throws {
         let plain = ["FERMATA_MAX_REQUESTS": "2", "FERMATA_MOUNT": "shared"]

@@ -81,7 +81,7 @@ final class TemporaryRoot {
         }
         try file.lockExclusively()
         try file.seal()
-        #expect(try file.publish("s", as: path("final"), replacing: false, in: area) == .named(unsynced: nil))
+        #expect(try area.publish("s", as: path("final"), replacing: false) == .named(unsynced: nil))
         _ = consume file
         #expect(throws: StagingError.sealed) { try second.write(Array("X".utf8).span, at: 0) }
         #expect(try root.contents("final") == "abcdef")
@@ -109,10 +109,10 @@ final class TemporaryRoot {
         var file = try StagingFile.anonymous(in: area)
         #expect(try file.publishAnonymous(as: path("taken"), in: area) == .taken)
         try file.link(as: "s", in: area)
-        #expect(try file.publish("s", as: path("taken"), replacing: false, in: area) == .taken)
-        #expect(try file.publish("s", as: path("free"), replacing: false, in: area) == .named(unsynced: nil))
+        #expect(try area.publish("s", as: path("taken"), replacing: false) == .taken)
+        #expect(try area.publish("s", as: path("free"), replacing: false) == .named(unsynced: nil))
         try root.write(".fermata/t")
-        #expect(try file.publish("t", as: path("taken"), replacing: true, in: area) == .named(unsynced: nil))
+        #expect(try area.publish("t", as: path("taken"), replacing: true) == .named(unsynced: nil))
         #expect(try area.inode(ofPublished: path("taken")) != nil)
     }
 
@@ -225,7 +225,7 @@ final class TemporaryRoot {
         }
         try file.lockExclusively()
         try file.seal()
-        #expect(try file.publish("s", as: path("final"), replacing: false, in: area) == .named(unsynced: nil))
+        #expect(try area.publish("s", as: path("final"), replacing: false) == .named(unsynced: nil))
         _ = consume file
         #expect(throws: StagingError.sealed) { try late.takeOverEnd(total: 4) }
         #expect(try root.contents("final") == "0123")
@@ -275,11 +275,11 @@ final class TemporaryRoot {
             #expect(throws: StagingError.blocked) { try file.publishAnonymous(as: path(name + "/x"), in: area) }
             try file.link(as: "s" + name, in: area)
             #expect(throws: StagingError.blocked) {
-                try file.publish("s" + name, as: path(name + "/x"), replacing: true, in: area)
+                try area.publish("s" + name, as: path(name + "/x"), replacing: true)
             }
             // The link itself can be replaced, as any file.
             #expect(try area.entry(at: path(name)) == .file)
-            #expect(try file.publish("s" + name, as: path(name), replacing: true, in: area) == .named(unsynced: nil))
+            #expect(try area.publish("s" + name, as: path(name), replacing: true) == .named(unsynced: nil))
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: root.path + "/real").isEmpty)
     }
@@ -323,9 +323,9 @@ final class TemporaryRoot {
         try area.makeFolder(at: path("a"))
         var file = try StagingFile.anonymous(in: area)
         try file.link(as: "s", in: area)
-        #expect(throws: StagingError.blocked) { try file.publish("s", as: path("a"), replacing: true, in: area) }
+        #expect(throws: StagingError.blocked) { try area.publish("s", as: path("a"), replacing: true) }
         #expect(
-            try file.publish("s", as: path("new/b/c"), replacing: true, in: area) == .named(unsynced: nil),
+            try area.publish("s", as: path("new/b/c"), replacing: true) == .named(unsynced: nil),
             "folders are made"
         )
     }
