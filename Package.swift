@@ -54,6 +54,7 @@ let package = Package(
             ],
             swiftSettings: memorySafe
         ),
+        .target(name: "Mounts", dependencies: ["Uploads", "Digests", "Dialects"], swiftSettings: memorySafe),
         .target(
             name: "FastCGI",
             dependencies: [
@@ -96,19 +97,20 @@ let package = Package(
         .target(
             name: "Responder",
             dependencies: [
-                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Metrics", "Threading", "Uploads",
+                "FastCGI", "MultipartForm", "Dialects", "Digests", "Engine", "Metrics", "Mounts", "Threading",
+                "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
         ),
-        .target(name: "Doctor", dependencies: ["Responder", "Staging"], swiftSettings: memorySafe),
+        .target(name: "Doctor", dependencies: ["Dialects", "Mounts", "Staging"], swiftSettings: memorySafe),
         .executableTarget(
             name: "fermata",
             dependencies: [
                 "Doctor",
-                "Digests", "Dialects", "FastCGI", "Ledger", "Metrics", "Engine", "Responder", "Uploads",
+                "Digests", "Dialects", "FastCGI", "Ledger", "Metrics", "Mounts", "Engine", "Responder", "Uploads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -121,6 +123,15 @@ let package = Package(
         .testTarget(name: "MultipartFormTests", dependencies: ["MultipartForm"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Uploads"], swiftSettings: strict),
         .testTarget(name: "DoctorTests", dependencies: ["Doctor"], swiftSettings: strict),
+        .testTarget(
+            name: "SampleDialectTests",
+            dependencies: [
+                "Dialects", "Digests", "Engine", "Ledger", "Mounts", "Responder", "Uploads",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "MountsTests", dependencies: ["Dialects", "Mounts", "Uploads"], swiftSettings: strict),
         .testTarget(
             name: "MetricsTests",
             dependencies: ["Metrics", .product(name: "SystemPackage", package: "swift-system")],
@@ -177,7 +188,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Digests", "Dialects", "Engine", "Ledger", "Responder", "Staging", "Uploads",
+                "Digests", "Dialects", "Engine", "Ledger", "Mounts", "Responder", "Staging", "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict
@@ -185,7 +196,8 @@ let package = Package(
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Digests", "Dialects", "Engine", "Ledger", "MultipartForm", "Responder", "Threading", "Uploads",
+                "Digests", "Dialects", "Engine", "Ledger", "MultipartForm", "Mounts", "Responder", "Threading",
+                "Uploads",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             path: "Tests/Fuzzing",

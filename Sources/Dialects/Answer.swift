@@ -43,7 +43,13 @@ public struct Answer: Sendable {
     /// The same when storage is not available: a disk takes a while to be mounted.
     private static let storageRetrySeconds = "30"
 
-    init(
+    /// An answer with a JSON body.
+    ///
+    /// - Parameters:
+    ///   - type: the media type; as `text/html` it is escaped for a hidden frame.
+    ///   - code: the dialect's own word for the outcome, for the log.
+    ///   - allow: the methods that are allowed where another came.
+    package init(
         _ status: HTTPResponse.Status,
         _ json: JSON,
         type: String,

@@ -4,11 +4,6 @@ public import Uploads
 
 /// What a dialect is asked: the head of a request, as the web server passed it on.
 public struct RequestHead: Sendable {
-    /// The header fields that dialects look at.
-    public static let fieldNames: [HTTPField.Name] =
-        [.contentType, .contentEncoding, .contentRange] + (extendedContentRange.map { [$0] } ?? [])
-    private static let extendedContentRange = HTTPField.Name("X-Content-Range")
-
     /// Method, path and header fields.
     public let request: HTTPRequest
     /// What follows the mount in the path (`PATH_INFO`).
@@ -32,7 +27,8 @@ public struct RequestHead: Sendable {
         self.contentLength = contentLength
         contentType = request.headerFields[.contentType]
         contentRange =
-            request.headerFields[.contentRange] ?? Self.extendedContentRange.flatMap { request.headerFields[$0] }
+            request.headerFields[.contentRange]
+            ?? ForeignChunk.extendedContentRange.flatMap { request.headerFields[$0] }
         contentEncoding = request.headerFields[.contentEncoding].flatMap {
             ["", "identity"].contains($0.trimmingWhiteSpace().lowercased()) ? nil : $0
         }

@@ -1,14 +1,15 @@
-public import Responder
+import Dialects
+public import Mounts
 
 /// What is wrong with the locations of an nginx that pass uploads on.
 public struct NginxChecks {
     private let configuration: NginxConfiguration
-    private let settings: ResponderSettings
+    private let policy: MountPolicy
 
-    /// - Parameter settings: what `serve` is started with.
-    public init(_ configuration: NginxConfiguration, _ settings: ResponderSettings) {
+    /// - Parameter policy: what `serve` is started with.
+    public init(_ configuration: NginxConfiguration, _ policy: MountPolicy) {
         self.configuration = configuration
-        self.settings = settings
+        self.policy = policy
     }
 
     /// What is wrong, location by location.
@@ -62,7 +63,8 @@ public struct NginxChecks {
                 "fastcgi_param SCRIPT_NAME and PATH_INFO as the files in fermata/locations have them"
             )
         }
-        if parameters["FERMATA_DIALECT"] == "signed", parameters["FERMATA_BASE_URL"] == nil,
+        let dialect = parameters["FERMATA_DIALECT"].flatMap { policy.dialects[$0] }
+        if dialect?.makesURLs == true, parameters["FERMATA_BASE_URL"] == nil,
             let host = parameters["HTTP_HOST"], host != "$http_host"
         {
             add(
@@ -78,9 +80,9 @@ public struct NginxChecks {
                 "leave it out: Fermata makes the URL of what the client has asked for"
             )
         }
-        for problem in MountCheck.problems(parameters, settings) { add(.error, problem.description, problem.fix) }
+        for problem in MountCheck.problems(parameters, policy) { add(.error, problem.description, problem.fix) }
         if location.title.hasSuffix("/"), !location.title.contains("="), !location.title.contains("~"),
-            parameters["FERMATA_DIALECT"] == "dcloud" || parameters["FERMATA_DIALECT"] == "offset",
+            dialect?.receivesAtMountURL == true,
             !titles.contains("= " + location.title.dropLast())
         {
             add(

@@ -1,6 +1,7 @@
 import Dialects
 import HTTPTypes
 public import Logging
+import Mounts
 import Uploads
 
 /// Writes a line for each request, beside what the logger writes and in the same form.
@@ -33,7 +34,7 @@ public struct AccessLog: Sendable {
         var line = LogLine(level, "request")
         line.append("bytes", Int(bytes))
         line.append("code", answer.code)
-        line.append("dialect", parameters.dialect.rawValue)
+        line.append("dialect", parameters.dialect.name)
         if let failure = answer.failure { line.append("failure", "\(failure)") }
         line.append("heard", isHeard ? "true" : "false")
         line.append("method", head.request.method.rawValue)

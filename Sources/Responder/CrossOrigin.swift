@@ -10,24 +10,19 @@ struct CrossOrigin {
     static let fieldNames: [HTTPField.Name] = [
         .origin, .accessControlRequestMethod, .accessControlRequestHeaders,
     ]
-    /// The origin that stands for all.
-    static let any = "*"
     /// For how long a browser may remember what it was told before a request, in seconds: the longest that one accepts.
     private static let rememberSeconds = "7200"
-    /// What the dialects' clients send.
-    private static let methods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-    /// The header fields of answers that the dialects' clients read, beside those that any page may.
-    private static let readFields = "ETag"
-
     /// The longest list of header fields that is allowed, in bytes: it is sent back, in a header that must fit into the web
     /// server's buffer.
     private static let requestFieldsBytesMax = 1024
 
     private let request: HTTPRequest
+    private let needs: CrossOriginNeeds
     private let origins: Set<String>
 
-    init(_ request: HTTPRequest, on mount: Mount) {
+    init(_ request: HTTPRequest, _ needs: CrossOriginNeeds, on mount: Mount) {
         self.request = request
+        self.needs = needs
         origins = mount.origins
     }
 
@@ -44,8 +39,8 @@ struct CrossOrigin {
         // A cache must not give one origin's answer to another.
         var answer = answer.with("Origin", for: .vary)
         guard let origin = request.headerFields[.origin] else { return answer }
-        if origins.contains(Self.any) {
-            answer = answer.with(Self.any, for: .accessControlAllowOrigin)
+        if origins.contains(Mount.anyOrigin) {
+            answer = answer.with(Mount.anyOrigin, for: .accessControlAllowOrigin)
         } else if origins.contains(origin.lowercased()) {
             // A browser's cookies and passwords go to sites that are named, never to all.
             answer = answer.with(origin, for: .accessControlAllowOrigin)
@@ -53,13 +48,16 @@ struct CrossOrigin {
         } else {
             return answer
         }
-        guard preflight != nil else { return answer.with(Self.readFields, for: .accessControlExposeHeaders) }
+        guard preflight != nil else {
+            let fields = needs.exposedFields.map(\.canonicalName).joined(separator: ", ")
+            return fields.isEmpty ? answer : answer.with(fields, for: .accessControlExposeHeaders)
+        }
         if let fields = request.headerFields[.accessControlRequestHeaders],
             fields.utf8.count <= Self.requestFieldsBytesMax
         {
             answer = answer.with(fields, for: .accessControlAllowHeaders)
         }
-        return answer.with(Self.methods, for: .accessControlAllowMethods)
+        return answer.with(needs.methods.map(\.rawValue).joined(separator: ", "), for: .accessControlAllowMethods)
             .with(Self.rememberSeconds, for: .accessControlMaxAge)
     }
 }

@@ -30,7 +30,7 @@ public struct Handler: Sendable {
     /// Sees one request through.
     public func answer(
         _ head: RequestHead,
-        in dialect: Dialect,
+        in dialect: any Dialect,
         on mount: Mount,
         body: consuming some Body & ~Copyable
     ) -> Answer {
@@ -40,23 +40,24 @@ public struct Handler: Sendable {
 
     func answer<Source: Body & ~Copyable>(
         _ head: RequestHead,
-        in dialect: Dialect,
+        in dialect: any Dialect,
         on mount: Mount,
         _ body: inout BodyReader<Source>
     ) -> Answer {
-        let surroundings = Dialect.Surroundings(signingKey: signingKey, now: engine.now())
-        var exchange = dialect.exchange(for: head, on: mount, in: surroundings)
+        let context = RequestContext(signingKey: signingKey, now: engine.now())
+        var exchange = dialect.exchange(for: head, on: mount, in: context)
         let mount = exchange.principal.map(mount.of) ?? mount
         guard requestLimits.enter(mount) else {
             // It must not hold a worker for as long as its client likes.
             body.readWhatIsThere()
-            return dialect.refusal(.tooManyRequests(max: mount.principalLimits.requestsMax ?? 0), of: head, on: mount)
+            let failure = UploadError.tooManyRequests(max: mount.principalLimits.requestsMax ?? 0)
+            return dialect.answer(to: .refused(failure), on: mount)
         }
         defer { requestLimits.leave(mount) }
         if let pacing = Pacing(rateLimits, on: mount) { body.keep(to: pacing) }
-        if let refusal = refusal(of: head, on: mount) {
+        if let failure = Self.failure(of: head, on: mount) {
             _ = body.drain()
-            return dialect.answer(refusal, on: mount)
+            return dialect.answer(to: failure, on: mount)
         }
         let intake = Intake(engine, for: mount)
         let ending = read(&body, head, &exchange, intake)
@@ -112,9 +113,9 @@ public struct Handler: Sendable {
     }
 
     /// Why a request is not for its dialect to look at.
-    private func refusal(of head: RequestHead, on mount: Mount) -> EarlyRefusal? {
+    private static func failure(of head: RequestHead, on mount: Mount) -> ServiceFailure? {
         if SameSite.refuses(head.request, on: mount) { return .otherSite }
-        return head.contentEncoding.map { .contentEncoding($0) }
+        return head.contentEncoding.map { .contentCoding($0) }
     }
 
     /// The client's files that a command has published, in order; none of those that the server makes.

@@ -1,5 +1,31 @@
+import Dialects
 import FastCGI
+import HTTPTypes
+import Mounts
 import Threading
+import Uploads
+
+/// A location of the web server, as its parameters describe it: its mount, and what of a request is looked at there.
+struct Location: Sendable {
+    private(set) var parameters: MountParameters
+    /// The header fields that somebody looks at.
+    let fields: [Request.ClientField]
+
+    init(_ parameters: MountParameters) {
+        self.parameters = parameters
+        var names = parameters.dialect.headerFields + [.contentEncoding]
+        if !parameters.mount.origins.isEmpty { names += CrossOrigin.fieldNames }
+        if parameters.mount.requiresSameSite { names += SameSite.fieldNames }
+        fields = names.map { Request.ClientField($0) }
+    }
+
+    /// The same for a request, which says who is uploading: of that only its bytes tell.
+    func of(_ request: borrowing Request) -> Location {
+        var location = self
+        location.parameters = parameters.of { request.bytes($0) }
+        return location
+    }
+}
 
 /// Keeps what was read of the parameters of mounts, as the requests of one location all have the same.
 ///
@@ -33,38 +59,34 @@ final class MountCache: Sendable {
     }
 
     private struct Entry {
-        let parameters: MountParameters
+        let location: Location
         let end: ContinuousClock.Instant
     }
 
-    private let settings: ResponderSettings
+    private let policy: MountPolicy
     private let entries = Locked<[Key: Entry]>([:])
 
-    init(_ settings: ResponderSettings) { self.settings = settings }
+    init(_ policy: MountPolicy) { self.policy = policy }
 
-    /// The mount of a request.
-    func parameters(
+    /// The location that a request came to.
+    func location(
         of request: borrowing Request,
         at now: ContinuousClock.Instant
-    ) throws(MountError) -> MountParameters {
+    ) throws(MountError) -> Location {
         let key = Key(request)
         let known = entries.withLock { $0[key] }
-        if let known, now < known.end { return known.parameters.of(request) }
-        let parameters: MountParameters
-        if let known, known.parameters.stillHolds(settings) {
-            parameters = known.parameters.of(request)
+        if let known, now < known.end { return known.location.of(request) }
+        let location: Location
+        if let known, known.location.parameters.stillHolds(policy) {
+            location = known.location
         } else {
-            // Of the request's own principal only its bytes tell who it is.
-            parameters = try MountParameters(
-                { request.parameter($0) },
-                names: request.parameterNames(beginningWith: "FERMATA_"),
-                settings
-            ).of(request)
+            let names = request.parameterNames(beginningWith: "FERMATA_")
+            location = Location(try MountParameters({ request.parameter($0) }, names: names, policy))
         }
         entries.withLock { entries in
             if entries.count >= Self.mountsMax { entries.removeAll() }
-            entries[key] = Entry(parameters: parameters, end: now + Self.lifetime)
+            entries[key] = Entry(location: location, end: now + Self.lifetime)
         }
-        return parameters
+        return location.of(request)
     }
 }

@@ -5,6 +5,7 @@ public import FastCGI
 import HTTPTypes
 public import Logging
 public import Metrics
+public import Mounts
 import Uploads
 
 /// Answers requests: from the web server's parameters to the mount, from the body through parser, dialect and engine to
@@ -12,6 +13,7 @@ import Uploads
 public struct Responder: Sendable {
     private let handler: Handler
     private let mounts: MountCache
+    private let dialects: DialectRegistry
     private let logger: Logger
     private let accessLog: AccessLog
     private let buffers = BodyBufferPool()
@@ -22,21 +24,23 @@ public struct Responder: Sendable {
     ///
     /// - Parameters:
     ///   - signingKey: signs the URLs that authorise themselves.
-    ///   - meters: counts requests, by the protocols of `Dialect.allCases`.
+    ///   - policy: what mounts may be.
+    ///   - meters: counts requests, by the dialects of the policy in their order.
     ///   - logger: is told of mounts that can not be served.
     ///   - accessLog: is told of every other request.
     public init(
         _ engine: Engine,
-        settings: ResponderSettings,
+        policy: MountPolicy,
         signingKey: SigningKey,
         meters: Meters,
         logger: Logger,
         accessLog: AccessLog
     ) {
         self.meters = meters
-        statusPages = StatusPages(engine: engine, meters: meters, defaultRoot: settings.defaultRoot)
+        statusPages = StatusPages(engine: engine, meters: meters, defaultRoot: policy.defaultRoot)
         handler = Handler(engine, signingKey: signingKey)
-        mounts = MountCache(settings)
+        mounts = MountCache(policy)
+        dialects = policy.dialects
         self.logger = logger
         self.accessLog = accessLog
     }
@@ -46,30 +50,29 @@ public struct Responder: Sendable {
         let start = ContinuousClock.now
         if request.parameter(Self.urgentParameter) == "on" { return answerStatus(request) }
         let fault = Self.fault(of: request)
-        let parameters: MountParameters
+        let location: Location
         let head: RequestHead
         do throws(MountError) {
             guard request.areParametersComplete else {
                 throw MountError(description: "the request has too many or too large parameters")
             }
-            parameters = try mounts.parameters(of: request, at: start)
-            head = try Self.head(request, parameters.mount)
+            location = try mounts.location(of: request, at: start)
+            head = try Self.head(request, location)
         } catch {
             return answerMisconfigured(request, error)
         }
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
-        let crossOrigin = CrossOrigin(head.request, on: parameters.mount)
+        let (dialect, mount) = (location.parameters.dialect, location.parameters.mount)
+        let crossOrigin = CrossOrigin(head.request, dialect.crossOrigin, on: mount)
         let answer: Answer
         if let fault {
             _ = body.drain()
-            answer = crossOrigin.extending(parameters.dialect.refusal(fault, of: head, on: parameters.mount))
+            answer = crossOrigin.extending(dialect.answer(to: .refused(fault), on: mount))
         } else {
-            answer = crossOrigin.extending(
-                crossOrigin.preflight ?? handler.answer(head, in: parameters.dialect, on: parameters.mount, &body)
-            )
+            answer = crossOrigin.extending(crossOrigin.preflight ?? handler.answer(head, in: dialect, on: mount, &body))
         }
         let count = body.count
-        finish(body.release(), bytes: count, head, on: parameters, answer, since: start)
+        finish(body.release(), bytes: count, head, on: location.parameters, answer, since: start)
     }
 
     /// Answers a request of a mount that the web server's configuration does not describe rightly.
@@ -78,7 +81,12 @@ public struct Responder: Sendable {
         logger.error("mount can not be served", metadata: ["reason": "\(error)"])
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
         _ = body.drain()
-        _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
+        guard let dialect = error.dialect else {
+            _ = body.release().send(.internalServerError, Self.plainFields, body: Self.misconfiguredBody)
+            return
+        }
+        let answer = dialect.answer(to: .misconfigured, on: dialect.mount(name: "", root: ""))
+        _ = body.release().send(answer.status, answer.fields, body: answer.body)
     }
 
     /// Answers, counts and logs a request whose body has been read.
@@ -112,11 +120,12 @@ public struct Responder: Sendable {
         let answer: Answer
         let known: (RequestHead, MountParameters)?
         do throws(MountError) {
-            let parameters = try mounts.parameters(of: request, at: start)
-            let head = try Self.head(request, parameters.mount)
-            let crossOrigin = CrossOrigin(head.request, on: parameters.mount)
-            answer = crossOrigin.extending(parameters.dialect.refusal(.overloaded, of: head, on: parameters.mount))
-            known = (head, parameters)
+            let location = try mounts.location(of: request, at: start)
+            let head = try Self.head(request, location)
+            let (dialect, mount) = (location.parameters.dialect, location.parameters.mount)
+            let crossOrigin = CrossOrigin(head.request, dialect.crossOrigin, on: mount)
+            answer = crossOrigin.extending(dialect.answer(to: .refused(.overloaded), on: mount))
+            known = (head, location.parameters)
         } catch {
             // Why it cannot be served is logged when there is time for it.
             answer = Answer(.serviceUnavailable, fields: Self.plainFields, code: "503")
@@ -133,7 +142,7 @@ public struct Responder: Sendable {
     }
 
     /// The parameter of requests that are answered although all workers are taken.
-    public static let urgentParameter = "FERMATA_STATUS"
+    public static let urgentParameter = MountParameters.statusName
 
     /// Answers who looks after the service.
     private func answerStatus(_ request: consuming Request) {
@@ -149,12 +158,10 @@ public struct Responder: Sendable {
     private static let plainFields: HTTPFields = [
         .contentType: "application/json; charset=utf-8", .cacheControl: "no-store",
     ]
-    /// Before the mount is known there is no dialect to answer in: members of all of them.
-    private static let misconfiguredBody =
-        Array(
-            #"{"result":"ERROR","code":500,"message":"The upload service is not configured; see its log","#.utf8
-        )
-        + Array(#""error":"InternalError","detail":"The upload service is not configured; see its log"}"#.utf8)
+    /// What is answered where a location does not say which dialect it speaks.
+    private static let misconfiguredBody = Array(
+        #"{"code":500,"message":"The upload service is not configured; see its log"}"#.utf8
+    )
 
     /// Why a request is refused whatever it asks for; `nil` when it is not.
     private static func fault(of request: borrowing Request) -> UploadError? {
@@ -167,15 +174,8 @@ public struct Responder: Sendable {
         }
     }
 
-    private static let usualFields = RequestHead.fieldNames.map { Request.ClientField($0) }
-    private static let crossOriginFields = CrossOrigin.fieldNames.map { Request.ClientField($0) }
-    private static let sameSiteFields = SameSite.fieldNames.map { Request.ClientField($0) }
-
-    private static func head(_ request: borrowing Request, _ mount: Mount) throws(MountError) -> RequestHead {
-        var fields = usualFields
-        if !mount.origins.isEmpty { fields += crossOriginFields }
-        if mount.requiresSameSite { fields += sameSiteFields }
-        guard let httpRequest = request.httpRequest(withFields: fields) else {
+    private static func head(_ request: borrowing Request, _ location: Location) throws(MountError) -> RequestHead {
+        guard let httpRequest = request.httpRequest(withFields: location.fields) else {
             throw MountError(description: "REQUEST_METHOD is not set: include fastcgi_params in the location")
         }
         let length: Int64?
@@ -191,8 +191,8 @@ public struct Responder: Sendable {
         )
     }
 
-    private func count(_ dialect: Dialect, _ answer: Answer, bytes: Int64, since start: ContinuousClock.Instant) {
-        guard let number = Dialect.allCases.firstIndex(of: dialect) else { return }
+    private func count(_ dialect: any Dialect, _ answer: Answer, bytes: Int64, since start: ContinuousClock.Instant) {
+        guard let number = dialects.dialects.firstIndex(where: { $0.name == dialect.name }) else { return }
         meters.countRequest(
             protocol: number,
             status: answer.status.code,

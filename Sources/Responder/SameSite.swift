@@ -12,7 +12,7 @@ struct SameSite {
     static func refuses(_ request: HTTPRequest, on mount: Mount) -> Bool {
         guard mount.requiresSameSite else { return false }
         let origin = request.headerFields[.origin]?.lowercased()
-        if let origin, mount.origins.contains(CrossOrigin.any) || mount.origins.holds(origin) { return false }
+        if let origin, mount.origins.contains(Mount.anyOrigin) || mount.origins.holds(origin) { return false }
         return switch secFetchSite.flatMap({ request.headerFields[$0] })?.lowercased() {
         // What the browser knows itself does not depend on the host that a proxy has put in.
         case "same-origin", "none": false

@@ -74,6 +74,9 @@ public struct Mount: Hashable, Sendable {
     /// The media type of answers; hidden-iframe clients need `text/html` (docs/dialects/README.md 0.2).
     public var answerType: String
 
+    /// Settings of the dialect's own that no property stands for, by their names, as they are written.
+    public var own: [String: String] = [:]
+
     /// A mount with the defaults of docs/settings.md.
     public init(name: String, principal: String = "", root: String) {
         self.name = name
@@ -100,6 +103,9 @@ public struct Mount: Hashable, Sendable {
         publicURL = ""
         answerType = "application/json; charset=utf-8"
     }
+
+    /// The origin that stands for all.
+    public static let anyOrigin = "*"
 
     /// What a default name begins with, and no other.
     public static let defaultNamePrefix = "//"

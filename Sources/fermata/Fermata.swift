@@ -13,7 +13,7 @@ struct Fermata: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, List.self, Show.self, Watch.self, Remove.self, Events.self, Usage.self,
-            Sweep.self, Check.self, Diagnose.self, AdoptRoot.self,
+            Sweep.self, Check.self, Diagnose.self, AdoptRoot.self, ListSettings.self,
         ],
         defaultSubcommand: Serve.self
     )

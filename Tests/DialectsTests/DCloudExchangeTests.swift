@@ -51,7 +51,7 @@ import Uploads
         var request = HTTPRequest(method: method, scheme: "http", authority: nil, path: "/")
         request.headerFields[.contentType] = contentType
         let head = RequestHead(request, pathInfo: "", query: "", contentLength: nil)
-        return Dialect.dcloud.exchange(for: head, on: mount ?? self.mount, in: surroundings)
+        return ShippedDialect.dcloud.exchange(for: head, on: mount ?? self.mount, in: surroundings)
     }
 
     private func header(_ parameters: String) -> PartHeader {
@@ -170,11 +170,11 @@ import Uploads
         }
         #expect(encoding("gzip") == "gzip" && encoding("br, identity") == "br, identity")
         #expect(encoding("identity") == nil && encoding(" Identity ") == nil && encoding("") == nil)
-        for dialect in Dialect.allCases {
-            let answer = dialect.answer(.contentEncoding("gzip"), on: mount)
+        for dialect in ShippedDialect.allCases {
+            let answer = dialect.dialect.answer(to: .contentCoding("gzip"), on: mount)
             #expect(answer.status == .unsupportedMediaType, "\(dialect)")
             #expect(text(answer).contains("Content-Encoding gzip"), "\(dialect)")
-            #expect(dialect.answer(.otherSite, on: mount).status == .forbidden, "\(dialect)")
+            #expect(dialect.dialect.answer(to: .otherSite, on: mount).status == .forbidden, "\(dialect)")
         }
     }
 

@@ -6,10 +6,31 @@ import Uploads
 @testable import Dialects
 
 /// What exchanges know in tests.
-let surroundings: Dialect.Surroundings = {
+let surroundings: RequestContext = {
     guard let key = SigningKey(bytes: Array(0..<32)) else { preconditionFailure("a key has 32 bytes") }
-    return Dialect.Surroundings(signingKey: key, now: 1_000_000)
+    return RequestContext(signingKey: key, now: 1_000_000)
 }()
+
+/// The dialects that are shipped, by name.
+enum ShippedDialect: String, CaseIterable {
+    case dcloud, fileid, parts, offset, signed
+
+    var dialect: any Dialect {
+        switch self {
+        case .dcloud: DCloudDialect()
+        case .fileid: FileIDDialect()
+        case .parts: PartsDialect()
+        case .offset: OffsetDialect()
+        case .signed: SignedDialect()
+        }
+    }
+
+    func configure(_ mount: inout Mount) { dialect.configure(&mount) }
+
+    func exchange(for head: RequestHead, on mount: Mount, in context: RequestContext) -> any Exchange {
+        dialect.exchange(for: head, on: mount, in: context)
+    }
+}
 
 /// Follows the steps of an exchange to its answer, giving each command the next of some results.
 func drive(
@@ -30,7 +51,7 @@ func drive(
 
 /// A request in a dialect.
 func exchange(
-    _ dialect: Dialect,
+    _ dialect: ShippedDialect,
     _ contentType: String?,
     method: HTTPRequest.Method = .post,
     path: String = "",

@@ -18,7 +18,7 @@ import Uploads
 
     /// Gives an exchange parts, of which each file is held under the number of its place; what it does then.
     private func command(
-        _ dialect: Dialect,
+        _ dialect: ShippedDialect,
         _ parts: [(String, String)],
         _ ending: BodyEnding = .whole,
         path: String = "",
@@ -42,7 +42,7 @@ import Uploads
     }
 
     /// What each dialect calls its file, its path and the fields of a part.
-    private static let dialects: [(Dialect, name: String, path: String, fields: [(String, String)])] = [
+    private static let dialects: [(ShippedDialect, name: String, path: String, fields: [(String, String)])] = [
         (.offset, "file", "/abc", [("name=upload_offset", "0")]),
         (.fileid, "file", "", [("name=fileId", "7"), ("name=part", "3")]),
         (.parts, "content", "/upload", [("name=uploadId", "7"), ("name=partNumber", "3"), ("name=md5", "\(digits)")]),

@@ -15,7 +15,7 @@ import Uploads
         query: String = "",
         partField: String = "",
         header: (HTTPField.Name, String)? = nil,
-        to dialect: Dialect = .dcloud,
+        to dialect: ShippedDialect = .dcloud,
         path: String = ""
     ) throws -> (commands: [Command], answer: Answer?) {
         var request = HTTPRequest(method: .post, scheme: "http", authority: "host", path: "/m" + path)
@@ -98,7 +98,7 @@ import Uploads
     @Test("dialects that need their own fields say what a chunk of others needs")
     func others() throws {
         let fields = [("resumableChunkNumber", "1"), ("resumableTotalChunks", "3")]
-        for (dialect, path) in [(Dialect.fileid, ""), (.parts, "/upload"), (.offset, "")] {
+        for (dialect, path) in [(ShippedDialect.fileid, ""), (.parts, "/upload"), (.offset, "")] {
             let (commands, answer) = try answer(fields, to: dialect, path: path)
             #expect(commands == [])
             #expect(answer?.status == .badRequest)

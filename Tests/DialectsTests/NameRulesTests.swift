@@ -20,7 +20,7 @@ import Uploads
 
     /// What each dialect makes of the beginning of an upload of this name and media type: its answer's status, or 200 when
     /// it goes on.
-    private func begin(_ dialect: Dialect, _ name: String, _ type: String, on mount: Mount) throws -> Int {
+    private func begin(_ dialect: ShippedDialect, _ name: String, _ type: String, on mount: Mount) throws -> Int {
         let file = try header(
             "Content-Disposition: form-data; name=file; filename=\"\(name)\"",
             "Content-Type: \(type)"
@@ -66,8 +66,8 @@ import Uploads
         return answer?.status.code ?? 200
     }
 
-    @Test("a program that is declared as an image is refused in every dialect", arguments: Dialect.allCases)
-    func declared(dialect: Dialect) throws {
+    @Test("a program that is declared as an image is refused in every dialect", arguments: ShippedDialect.allCases)
+    func declared(dialect: ShippedDialect) throws {
         let refused = dialect == .offset ? 400 : 403
         for name in ["evil.php", "evil.jpg.php", "EVIL.PHP", "evil.php.", "evil.php "] {
             #expect(try begin(dialect, name, "image/jpeg", on: mount) == refused, "\(name)")
@@ -76,8 +76,11 @@ import Uploads
         #expect(try begin(dialect, "photo.JPG", "image/jpeg", on: mount) == 200)
     }
 
-    @Test("a file without a name has no type that an extension could allow", arguments: [Dialect.dcloud, .fileid])
-    func nameless(dialect: Dialect) throws {
+    @Test(
+        "a file without a name has no type that an extension could allow",
+        arguments: [ShippedDialect.dcloud, .fileid]
+    )
+    func nameless(dialect: ShippedDialect) throws {
         #expect(try begin(dialect, "", "text/html", on: mount) == 403)
     }
 

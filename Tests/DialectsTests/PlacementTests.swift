@@ -33,7 +33,7 @@ import Uploads
 
     @Test("a part goes to its slot when its fields come first, from the form or the URL; else it is held")
     func parts() {
-        let cases: [(Dialect, String, String, [(String, String)])] = [
+        let cases: [(ShippedDialect, String, String, [(String, String)])] = [
             (.fileid, "", "", [("fileId", "7"), ("part", "3")]), (.fileid, "", "fileId=7&part=3", []),
             (.parts, "/upload", "", [("uploadId", "7"), ("partNumber", "3")]),
             (.parts, "/upload", "uploadId=7&partNumber=3", []),
@@ -104,7 +104,7 @@ import Uploads
         #expect(put.principal == "ann b", "the limits are its owner's, too")
         #expect(destination.number == 2)
         var late = surroundings
-        late = Dialect.Surroundings(signingKey: late.signingKey, now: late.now + 1)
+        late = RequestContext(signingKey: late.signingKey, now: late.now + 1)
         #expect(throws: PartURL.Failure.expired) {
             try PartURL(
                 components: path.split(separator: "/").map(String.init),

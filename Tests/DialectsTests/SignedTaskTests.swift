@@ -22,7 +22,7 @@ private final class TaskBench: Sendable {
         let start = surroundings.now
         engine = Engine(ledger: ledger, now: { start })
         var mount = Mount(name: "m", root: directory + "/root")
-        Dialect.signed.configure(&mount)
+        ShippedDialect.signed.configure(&mount)
         mount.partBytesMin = 1
         mount.chunkBytes = 4
         self.mount = mount

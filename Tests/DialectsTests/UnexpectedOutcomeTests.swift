@@ -39,7 +39,7 @@ import Uploads
 
     /// A request: its dialect, method, path, media type, what becomes of a file in it, its fields and its document.
     struct Request: Sendable {
-        let dialect: Dialect
+        let dialect: ShippedDialect
         var method = HTTPRequest.Method.post
         var path = ""
         var fields: [(String, String)] = []

@@ -26,11 +26,11 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .range: return checkRange
         case .literal: return checkLiteral
         case .settings: return checkSettings
-        case .dcloud: return try Requests(.dcloud).check
-        case .fileid: return try Requests(.fileid).check
-        case .parts: return try Requests(.parts).check
-        case .offset: return try Requests(.offset).check
-        case .signed: return try Requests(.signed).check
+        case .dcloud, .fileid, .parts, .offset, .signed:
+            guard let dialect = DialectRegistry.shipped[rawValue] else {
+                throw BrokenRule(description: "there is no dialect \(rawValue)")
+            }
+            return try Requests(dialect).check
         }
     }
 }

@@ -34,7 +34,7 @@ final class Requests: Sendable {
         func set(to now: Int64) { time.withLock { $0 = now } }
     }
 
-    private let dialect: Dialect
+    private let dialect: any Dialect
     private let directory: URL
     private let clock = Clock(0)
     private let ledger: SQLiteLedger
@@ -45,7 +45,7 @@ final class Requests: Sendable {
     private var outside: URL { site.appending(path: "outside") }
     private var files: URL { site.appending(path: "files") }
 
-    init(_ dialect: Dialect) throws {
+    init(_ dialect: any Dialect) throws {
         self.dialect = dialect
         directory = URL(fileURLWithPath: "/dev/shm/fermata-fuzz-" + UUID().uuidString)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -119,8 +119,7 @@ final class Requests: Sendable {
 
     /// The mount of a path: `/m` as documented but for its sizes, `/o` with every option set.
     private func mount(_ name: String, _ principal: String) -> Mount {
-        var mount = Mount(name: name, principal: principal, root: files.path)
-        dialect.configure(&mount)
+        var mount = dialect.mount(name: name, principal: principal, root: files.path)
         mount.baseURL = "http://localhost" + name
         mount.fileBytesMax = Self.fileBytesMax
         mount.partBytesMax = min(mount.partBytesMax, 1 << 16)

@@ -1,5 +1,5 @@
 import Dialects
-import Responder
+import Mounts
 import Uploads
 
 /// Whatever the settings of a mount are, there is a mount whose arithmetic holds, or an error that names one of them.
@@ -13,14 +13,15 @@ func checkSettings(_ input: [UInt8]) throws {
         guard pair.count == 2 else { continue }
         parameters[String(decoding: pair[0], as: UTF8.self)] = String(decoding: pair[1], as: UTF8.self)
     }
-    let settings = ResponderSettings(
+    let policy = MountPolicy(
+        dialects: .shipped,
         allowedRoots: ["/tmp"],
         defaultRoot: "/var/lib/fermata/files",
         stateDirectory: "/var/lib/fermata",
         allowedPrograms: ["/bin/true"]
     )
     let mount: Mount
-    do { mount = try MountCheck.mount(parameters, settings) } catch {
+    do { mount = try MountCheck.mount(parameters, policy) } catch {
         let names = parameters.keys.filter { $0.hasPrefix("FERMATA_") }
         try hold(
             names.contains(where: error.description.contains) || error.description.hasPrefix("the name of the mount"),

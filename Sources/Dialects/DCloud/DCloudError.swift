@@ -138,11 +138,14 @@ struct DCloudError: Error {
         self = error.isLimit ? .overLimit("\(error)") : .partial("\(error)")
     }
 
-    /// What is refused whatever the dialect.
-    init(_ refusal: EarlyRefusal) {
-        switch refusal {
-        case .contentEncoding: self.init(4004, refusal.status, "No file uploaded", detail: refusal.words)
-        case .otherSite: self = .refused(refusal.words)
+    /// Why a request does not become an exchange.
+    init(_ failure: ServiceFailure) {
+        let words = failure.words ?? ""
+        switch failure {
+        case .misconfigured: self.init(500, .internalServerError, words)
+        case .contentCoding: self.init(4004, .unsupportedMediaType, "No file uploaded", detail: words)
+        case .otherSite: self = .refused(words)
+        case .refused(let error): self.init(error)
         }
     }
 

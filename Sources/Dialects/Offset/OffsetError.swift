@@ -61,8 +61,16 @@ struct OffsetError: Error {
         self.allow = allow
     }
 
-    /// What is refused whatever the dialect.
-    init(_ refusal: EarlyRefusal) { self.init(refusal.status, refusal.words) }
+    /// Why a request does not become an exchange.
+    init(_ failure: ServiceFailure) {
+        let words = failure.words ?? ""
+        switch failure {
+        case .misconfigured: self.init(.internalServerError, words)
+        case .contentCoding: self.init(.unsupportedMediaType, words)
+        case .otherSite: self.init(.forbidden, words)
+        case .refused(let error): self.init(error)
+        }
+    }
 
     /// A body that could not be read.
     init(_ failure: RequestForm.Failure) {

@@ -42,7 +42,7 @@ struct PartURL: Hashable {
         components: [String],
         query: String,
         on mount: Mount,
-        in surroundings: Dialect.Surroundings
+        in context: RequestContext
     ) throws(Failure) {
         let prefix = Self.pathPrefix
         guard components.count == prefix.count + 3, Array(components.prefix(prefix.count)) == prefix,
@@ -62,10 +62,10 @@ struct PartURL: Hashable {
         )
         // One that was signed before the server belonged to the mount's name is as good until it expires.
         let names = [mount.name] + (Mount.formerName(of: mount.name).map { [$0] } ?? [])
-        guard names.contains(where: { surroundings.signingKey.isValid(signature, of: signedText($0)) }) else {
+        guard names.contains(where: { context.signingKey.isValid(signature, of: signedText($0)) }) else {
             throw .invalid
         }
-        guard expiresAt > surroundings.now else { throw .expired }
+        guard expiresAt > context.now else { throw .expired }
     }
 
     /// The URL below the mount's own, with its signature.

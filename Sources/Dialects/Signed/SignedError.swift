@@ -33,57 +33,14 @@ struct SignedError: Error {
         self.allow = allow
     }
 
-    /// What is refused whatever the dialect.
-    init(_ refusal: EarlyRefusal) { self.init(status: refusal.status, detail: refusal.words) }
+    /// Why a request does not become an exchange.
+    init(_ failure: ServiceFailure) { self.init(Refusal(failure)) }
 
     /// What the engine could not do.
-    init(_ error: UploadError) {
-        switch error {
-        case .unknownUpload: self = .notFound
-        case .finished: self = .conflict("the upload is complete")
-        case .cancelled: self = .conflict("the upload was aborted")
-        case .superseded: self = .conflict("the upload has changed meanwhile; ask for the list of parts")
-        case .lengthMismatch(let declared, let received):
-            self = .badRequest("\(declared) bytes are expected, \(received) came")
-        case .longerThanDeclared(let declared): self = .tooLarge("the part has \(declared) bytes, more came")
-        case .tooLarge(let maxBytes): self = .tooLarge("at most \(maxBytes) bytes are allowed")
-        case .partMismatch(let number): self = .badRequest("part \(number) is missing or has another etag")
-        case .noSuchPart(let number): self = .badRequest("the upload has no part \(number)")
-        case .digestMismatch, .partTooSmall, .fileChanged, .tooManyRanges, .offsetMismatch, .beyondTotal:
-            self = .badRequest("the part does not fit the upload")
-        case .unclear(let message): self = .badRequest(message)
-        case .fieldsTooLarge(let bytesMax): self = .tooLarge(UploadError.words(forFieldBytes: bytesMax))
-        case .tooManyFields(let max): self = .tooLarge(UploadError.words(forFields: max))
-        case .refused(let message): self.init(status: .forbidden, detail: message)
-        case .tooManyUploads(let max):
-            self.init(status: .forbidden, detail: "at most \(max) uploads at the same time; finish others first")
-        case .tooManyRequests(let max):
-            self.init(status: .tooManyRequests, detail: BusyMessage.requests(max: max))
-        case .uploadBusy: self.init(status: .serviceUnavailable, detail: BusyMessage.upload)
-        case .overloaded: self.init(status: .serviceUnavailable, detail: BusyMessage.overloaded)
-        case .quotaExceeded(let maxBytes):
-            self.init(status: .insufficientStorage, detail: "your quota of \(maxBytes) bytes is used up")
-        case .pathTaken: self = .conflict("other files of this name are being added to the task; try again")
-        case .pathBlocked, .namesExhausted: self = .conflict("the object key is taken by a folder or a link")
-        case .noSpace(let failure):
-            self.init(
-                status: .insufficientStorage,
-                detail: "no space is left; what is stored is safe, try again later",
-                failure: failure
-            )
-        case .stagingUnavailable(let failure):
-            self.init(
-                status: .serviceUnavailable,
-                detail: "the storage is not available; what is stored is safe, try again later",
-                failure: failure
-            )
-        case .storage(let failure), .folderNotMade(let failure):
-            self.init(
-                status: .internalServerError,
-                detail: "the server could not read or write; what is stored is safe, try again",
-                failure: failure
-            )
-        }
+    init(_ error: UploadError) { self.init(Refusal(error)) }
+
+    private init(_ refusal: Refusal) {
+        self.init(status: refusal.status, detail: refusal.message, failure: refusal.failure)
     }
 
     /// The answer.

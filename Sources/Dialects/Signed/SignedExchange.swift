@@ -22,22 +22,22 @@ struct SignedExchange: Exchange {
     }
 
     let mount: Mount
-    let surroundings: Dialect.Surroundings
+    let context: RequestContext
     /// The URL of the mount, without a slash at its end.
     let baseURL: String
     private let request: Request
     private var document: Result<JSON, SignedError> = .failure(.badRequest("the body must be a JSON object"))
     private var stored: Result<Receipt, UploadError>?
 
-    init(_ head: RequestHead, on mount: Mount, in surroundings: Dialect.Surroundings) {
+    init(_ head: RequestHead, on mount: Mount, in context: RequestContext) {
         self.mount = mount
-        self.surroundings = surroundings
+        self.context = context
         baseURL = mount.baseURL.isEmpty ? head.mountURL : mount.baseURL
         let components = head.pathInfo.split(separator: "/").map(String.init)
         let method = head.request.method
         if components.starts(with: PartURL.pathPrefix) {
             do throws(PartURL.Failure) {
-                let url = try PartURL(components: components, query: head.query, on: mount, in: surroundings)
+                let url = try PartURL(components: components, query: head.query, on: mount, in: context)
                 request = method == .put ? .part(url) : .refused(.methodNotAllowed("PUT"))
             } catch {
                 switch error {

@@ -152,11 +152,11 @@ extension SignedExchange {
             taskID: taskID,
             uploadID: uploadID,
             number: number,
-            expiresAt: surroundings.now + mount.urlSeconds
+            expiresAt: context.now + mount.urlSeconds
         )
         return .object([
             ("part_number", .integer(Int64(number))),
-            ("upload_url", .string(url.text(base: baseURL, on: mount, key: surroundings.signingKey))),
+            ("upload_url", .string(url.text(base: baseURL, on: mount, key: context.signingKey))),
             ("start_byte", .integer(slot.offset)), ("end_byte", .integer(slot.end)), ("size", .integer(slot.count)),
         ])
     }

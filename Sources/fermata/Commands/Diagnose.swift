@@ -1,9 +1,10 @@
 import ArgumentParser
+import Dialects
 import Doctor
 import Engine
 import Foundation
 import Ledger
-import Responder
+import Mounts
 
 /// `fermata doctor`: what is wrong with an installation.
 struct Diagnose: ParsableCommand {
@@ -38,13 +39,14 @@ struct Diagnose: ParsableCommand {
         var diagnoses = HostChecks.diagnoses(state: state) + HostChecks.diagnoses(workers: workers)
         if diagnoses.allSatisfy({ $0.severity != .error }) { diagnoses += try stateFindings() }
         if let nginx {
-            let settings = ResponderSettings(
+            let policy = MountPolicy(
+                dialects: .shipped,
                 allowedRoots: allowRoot,
                 defaultRoot: state + "/files",
                 stateDirectory: state,
                 allowedPrograms: allowProgram
             )
-            diagnoses += NginxChecks(NginxConfiguration(dump: try text(nginx)), settings).diagnoses()
+            diagnoses += NginxChecks(NginxConfiguration(dump: try text(nginx)), policy).diagnoses()
         }
         for diagnosis in diagnoses {
             print(

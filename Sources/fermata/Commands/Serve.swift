@@ -7,6 +7,7 @@ import Foundation
 import Ledger
 import Logging
 import Metrics
+import Mounts
 import Responder
 import Uploads
 
@@ -71,6 +72,7 @@ struct Serve: ParsableCommand {
     @Option(help: ArgumentHelp("How long requests may go on after SIGTERM.", valueName: "seconds"))
     var drainSeconds = 30
 
+    private var dialects: DialectRegistry { .shipped }
     /// How often expired sessions are swept, in milliseconds.
     private static let sweepMilliseconds = 60_000
     /// How many uploads are swept at once. When more expire together, it may be the clock that is wrong.
@@ -124,7 +126,8 @@ struct Serve: ParsableCommand {
         let uptime = ContinuousClock.now
         var clock = ClockWatch(now: engine.now(), uptime: 0)
         sweep(engine, logger, expiredMax: Self.expiredMax)
-        let settings = ResponderSettings(
+        let policy = MountPolicy(
+            dialects: dialects,
             allowedRoots: allowRoot,
             defaultRoot: files,
             publicURL: publicURL,
@@ -141,7 +144,7 @@ struct Serve: ParsableCommand {
         }
         let responder = Responder(
             engine,
-            settings: settings,
+            policy: policy,
             signingKey: signingKey,
             meters: meters,
             logger: logger,
@@ -178,7 +181,7 @@ struct Serve: ParsableCommand {
     /// The counters of the service.
     private func openMeters(_ logger: Logger) -> Meters {
         let meters = Meters.shared(
-            protocols: Dialect.allCases.map(\.rawValue),
+            protocols: dialects.names,
             stateDirectory: stateDirectory.state
         )
         if let failure = meters.sharingFailure {

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Ledger
+import Mounts
 import Responder
 import Testing
 import Uploads
@@ -12,7 +13,7 @@ import Uploads
 final class InProcessServer: UploadServer {
     let directory: URL
     let port: UInt16 = 0
-    private let dialect: Dialect
+    private let dialect: any Dialect
     private let parameters: [String: String]
     private let handler: Handler
     let engine: Engine
@@ -25,7 +26,7 @@ final class InProcessServer: UploadServer {
         drainBytesMax: Int64 = Handler.defaultDrainBytesMax
     ) throws {
         directory = URL(fileURLWithPath: "/dev/shm/fermata-process-" + UUID().uuidString)
-        self.dialect = try #require(Dialect(rawValue: dialect.rawValue))
+        self.dialect = try #require(DialectRegistry.shipped[dialect.rawValue])
         parameters = dialect.parameters.merging(more) { $1 }
         let files = directory.appending(path: "files")
         try FileManager.default.createDirectory(at: files, withIntermediateDirectories: true)
@@ -39,23 +40,19 @@ final class InProcessServer: UploadServer {
         do { try FileManager.default.removeItem(at: directory) } catch { print("left behind: \(directory.path)") }
     }
 
-    private func mount(_ user: String) -> Mount {
-        var mount = Mount(name: "/m", principal: user, root: files.path)
-        dialect.configure(&mount)
-        mount.baseURL = "http://localhost/m"
-        let program = { self.parameters[$0]?.replacingOccurrences(of: "DIR", with: self.directory.path) }
-        mount.handOff = HandOff(
-            hook: program("FERMATA_HOOK"),
-            veto: program("FERMATA_VETO"),
-            hasManifest: parameters["FERMATA_MANIFEST"] == "on"
+    private func mount(_ user: String) throws -> Mount {
+        let values = parameters.mapValues { $0.replacingOccurrences(of: "DIR", with: directory.path) }
+        let policy = MountPolicy(
+            dialects: .shipped,
+            allowedRoots: [],
+            defaultRoot: files.path,
+            allowedPrograms: [values["FERMATA_HOOK"], values["FERMATA_VETO"]].compactMap(\.self)
         )
-        mount.completionPath = parameters["FERMATA_ON_COMPLETE"] ?? ""
-        if let size = parameters["FERMATA_MAX_FILE"].flatMap({ Int64($0) }) { mount.fileBytesMax = size }
-        mount.partBytesMax = min(mount.partBytesMax, mount.fileBytesMax)
-        mount.allowsCancel = parameters["FERMATA_CANCEL"] == "on"
-        if let size = parameters["FERMATA_MIN_PART"].flatMap({ Int64($0) }) { mount.partBytesMin = size }
-        if let size = parameters["FERMATA_CHUNK"].flatMap({ Int64($0) }) { mount.chunkBytes = size }
-        return mount
+        let own = [
+            "FERMATA_DIALECT": dialect.name, "FERMATA_MOUNT": "/m", "FERMATA_BASE_URL": "http://localhost/m",
+            "REMOTE_USER": user,
+        ]
+        return try MountCheck.mount(values.merging(own) { $1 }, policy)
     }
 
     func request(
@@ -92,7 +89,8 @@ final class InProcessServer: UploadServer {
             query: parts.count > 1 ? String(parts[1]) : "",
             contentLength: length
         )
-        let answer = handler.answer(head, in: dialect, on: mount(String(user)), body: body)
+        let mount = try mount(String(user))
+        let answer = handler.answer(head, in: dialect, on: mount, body: body)
         var answered: [String: String] = [:]
         for field in answer.fields { answered[field.name.canonicalName] = field.value }
         return HTTPConnection.Answer(

@@ -1,19 +1,20 @@
+import Dialects
 import Foundation
 import Testing
 import Uploads
 
-@testable import Responder
+@testable import Mounts
 
 @Suite struct MountParametersTests {
-    private func mount(_ parameters: [String: String], _ settings: ResponderSettings? = nil) throws -> Mount {
+    private func mount(_ parameters: [String: String], _ settings: MountPolicy? = nil) throws -> Mount {
         let given = [
             "FERMATA_DIALECT": "dcloud", "SCRIPT_NAME": "/up", "SERVER_NAME": "a.example", "SERVER_PORT": "443",
         ]
-        let usual = ResponderSettings(allowedRoots: [], defaultRoot: "/nowhere/files")
+        let usual = MountPolicy(dialects: .shipped, allowedRoots: [], defaultRoot: "/nowhere/files")
         return try MountCheck.mount(given.merging(parameters) { $1 }, settings ?? usual)
     }
 
-    private func refusal(_ parameters: [String: String], _ settings: ResponderSettings? = nil) -> String? {
+    private func refusal(_ parameters: [String: String], _ settings: MountPolicy? = nil) -> String? {
         do { _ = try mount(parameters, settings) } catch { return "\(error)" }
         return nil
     }
@@ -27,7 +28,7 @@ import Uploads
             ("FERMATA_MAX_FILE", "0", "from 1"), ("FERMATA_MAX_FILE", "1025t", "1024t"),
             ("FERMATA_MAX_FILE", "99999999999999999999g", "1024t"), ("FERMATA_MAX_PART", "0", "from 1"),
             ("FERMATA_MIN_PART", "2000t", "1024t"), ("FERMATA_CHUNK", "0", "from 1"), ("FERMATA_QUOTA", "-1", "from 0"),
-            ("FERMATA_QUOTA", "9223372036854775807", "1024t"), ("FERMATA_RATE", "1", "from 1024"),
+            ("FERMATA_QUOTA", "9223372036854775807", "1024t"), ("FERMATA_RATE", "1", "from 1k"),
             ("FERMATA_MAX_OPEN", "0", "from 1 to 1000000"), ("FERMATA_MAX_RANGES", "1000001", "from 1 to 1000000"),
             ("FERMATA_MAX_RANGES", "+5", "from 1"), ("FERMATA_MAX_FILE", "٣", "a size"),
             ("FERMATA_MAX_FIELD", "1023", "from 1k to 64m"), ("FERMATA_MAX_FIELD", "65m", "from 1k to 64m"),
@@ -76,7 +77,8 @@ import Uploads
         for name in ["FERMATA_HOOK", "FERMATA_VETO"] {
             let text = try #require(refusal([name: "/bin/sh"]))
             #expect(text.contains(name) && text.contains("--allow-program /bin/sh"))
-            let settings = ResponderSettings(
+            let settings = MountPolicy(
+                dialects: .shipped,
                 allowedRoots: [],
                 defaultRoot: "/nowhere/files",
                 allowedPrograms: ["/bin/true", "/bin/none"]
@@ -99,7 +101,8 @@ import Uploads
         let (root, program) = (folder + "/root", folder + "/program")
         try manager.createSymbolicLink(atPath: root, withDestinationPath: "one")
         try manager.copyItem(atPath: "/bin/true", toPath: program)
-        let settings = ResponderSettings(
+        let settings = MountPolicy(
+            dialects: .shipped,
             allowedRoots: [folder],
             defaultRoot: "/nowhere/files",
             allowedPrograms: [program]
@@ -160,7 +163,8 @@ import Uploads
         }
         defer { #expect(throws: Never.self) { try manager.removeItem(atPath: folder) } }
         try manager.createSymbolicLink(atPath: folder + "/link", withDestinationPath: folder + "/state")
-        let settings = ResponderSettings(
+        let settings = MountPolicy(
+            dialects: .shipped,
             allowedRoots: ["/"],
             defaultRoot: folder + "/state/files",
             stateDirectory: folder + "/state"

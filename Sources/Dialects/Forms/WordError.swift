@@ -122,14 +122,15 @@ struct WordError: Error {
         }
     }
 
-    /// What is refused whatever the dialect.
-    init(_ refusal: EarlyRefusal) {
-        let word =
-            switch refusal {
-            case .contentEncoding: "UnsupportedMediaType"
-            case .otherSite: "AccessDenied"
-            }
-        self.init(status: refusal.status, word: word, message: refusal.words)
+    /// Why a request does not become an exchange.
+    init(_ failure: ServiceFailure) {
+        let words = failure.words ?? ""
+        switch failure {
+        case .misconfigured: self.init(status: .internalServerError, word: "InternalError", message: words)
+        case .contentCoding: self.init(status: .unsupportedMediaType, word: "UnsupportedMediaType", message: words)
+        case .otherSite: self = .accessDenied(words)
+        case .refused(let error): self.init(error, digestWord: "InvalidDigest", partStatus: .badRequest)
+        }
     }
 
     private init(

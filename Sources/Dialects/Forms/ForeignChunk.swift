@@ -1,3 +1,4 @@
+import HTTPTypes
 import MultipartForm
 import Uploads
 
@@ -7,6 +8,12 @@ import Uploads
 /// Only what really says so counts. A form may have a field `chunks`, and a library sends its fields with a file of one
 /// chunk, too.
 struct ForeignChunk: CustomStringConvertible {
+    /// What nginx-upload-module calls Content-Range.
+    static let extendedContentRange = HTTPField.Name("X-Content-Range")
+    /// The header fields that a dialect of forms looks at.
+    static let headerFields: [HTTPField.Name] =
+        [.contentType, .contentRange] + (extendedContentRange.map { [$0] } ?? [])
+
     /// Which library, or which field of the header.
     private let source: String
 

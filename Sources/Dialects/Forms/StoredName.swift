@@ -1,12 +1,12 @@
 import MultipartForm
-import Uploads
+package import Uploads
 
 extension RelativePath {
     /// The name under which a client's file is stored: its own where that is safe, else a new one
     /// (docs/dialects/README.md 0.4).
     ///
     /// It begins with no dot unless the mount allows it; where it is cut its extension stays.
-    init(fileName: String, on mount: Mount) {
+    package init(fileName: String, on mount: Mount) {
         let name = FileName.sanitized(fileName)
             .flatMap { mount.allowsDotFiles ? $0 : ComponentName.visible($0) }
             .flatMap { ComponentName.fitted($0) }
