@@ -49,7 +49,7 @@ struct CrossOrigin {
             return answer
         }
         guard preflight != nil else {
-            let fields = needs.exposedFields.map(\.canonicalName).joined(separator: ", ")
+            let fields = needs.exposedFields.map(\.rawName).joined(separator: ", ")
             return fields.isEmpty ? answer : answer.with(fields, for: .accessControlExposeHeaders)
         }
         if let fields = request.headerFields[.accessControlRequestHeaders],
