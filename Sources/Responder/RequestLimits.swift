@@ -5,8 +5,8 @@ import Uploads
 /// workers (`FERMATA_MAX_REQUESTS`).
 final class RequestLimits: Sendable {
     private struct Key: Hashable {
-        let mount: String
-        let principal: String
+        @ByBytes var mount: String
+        @ByBytes var principal: String
     }
 
     /// Only principals that have a request under way are kept.

@@ -84,4 +84,40 @@ struct CrossOriginTests {
         #expect(try preflight("/wrong", "https://a.example").status == 500)
         #expect(try site.responderLog().contains("FERMATA_CORS"))
     }
+
+    @Test(
+        "FERMATA_SAME_SITE refuses what pages of other sites send, in each dialect, and stores nothing of it",
+        arguments: ContractDialect.allCases
+    )
+    func sameSite(dialect: ContractDialect) throws {
+        let settings = ["FERMATA_SAME_SITE": "on", "FERMATA_CORS": "https://a.example"]
+        let site = try Site(mounts: ["/m": dialect.parameters.merging(settings) { $1 }])
+        let conversation = dialect.conversation(site)
+        #expect(try conversation.begin().status == 200)
+        let piece = try conversation.request(0)
+        let send = { (fields: [String]) in
+            try HTTPConnection(site.port).request(
+                piece.method,
+                piece.path,
+                piece.contentType,
+                piece.body,
+                piece.fields + fields
+            )
+        }
+        for fields in [
+            ["Origin: https://evil.example"], ["Origin: null"], ["Sec-Fetch-Site: cross-site"],
+            ["Origin: http://localhost", "Sec-Fetch-Site: cross-site"],
+            ["Origin: http://evil.localhost", "Sec-Fetch-Site: same-site"],
+        ] {
+            let answer = try send(fields)
+            #expect(answer.status == 403, "\(fields): \(answer.body)")
+            _ = try answer.json
+            #expect(answer.body.contains("FERMATA_SAME_SITE"), "\(answer.body)")
+            #expect(try conversation.acknowledged() ?? 0 == 0)
+        }
+        #expect(try send(["Origin: https://a.example", "Sec-Fetch-Site: cross-site"]).status == 200)
+        #expect(try send(["Origin: http://localhost", "Sec-Fetch-Site: same-origin"]).status == 200)
+        for index in conversation.pieces.indices.dropFirst() { #expect(try conversation.send(index).status == 200) }
+        #expect(try conversation.finish().status == 200)
+    }
 }

@@ -247,6 +247,32 @@ struct DCloudErrorTests {
         #expect(try answer.published("file[2]")["name"] as? String == "x.bin")
     }
 
+    @Test("names of files and of fields in NFC and in NFD are two names: two files, each as its client names it")
+    func normalisation() throws {
+        let names = ["caf\u{E9}.txt", "cafe\u{301}.txt"]
+        let parts = names.map { DCloudClient.Part.file(Array($0.utf8), name: $0, fileName: $0) }
+        let answer = try client.upload(parts[0], parts[1])
+        #expect(answer.status == 200, "\(answer.body)")
+        for name in names {
+            let stored = try #require(FileManager.default.contents(atPath: site.files.path + "/" + name))
+            #expect(stored.elementsEqual(name.utf8))
+            #expect(Data(answer.body.utf8).range(of: Data("\"\(name)\":{".utf8)) != nil, "\(answer.body)")
+        }
+        // Nor is one the rest of the other.
+        _ = try client.segment("0-4/10", "0123", fileName: names[0])
+        try client.segment("4-10/10", "456789", fileName: names[1]).expectError(409, 4003)
+        #expect(try client.segment("4-10/10", "456789", fileName: names[0]).status == 200)
+    }
+
+    @Test("a file whose name cannot be used keeps its extension under its new one")
+    func keptExtension() throws {
+        for (name, suffix) in [("a\u{1}b.pdf", ".pdf"), ("\u{7F}.tar.GZ", ".GZ"), ("..", ""), ("a\u{1}.p\u{1}df", "")] {
+            let answer = try client.upload(.file([1], fileName: name))
+            let stored = try #require(try answer.published()["name"] as? String, "\(answer.body)")
+            #expect(stored.wholeMatch(of: /upload-[0-9a-f]{16}(\.[A-Za-z]+)?/)?.output.1 ?? "" == suffix, "\(stored)")
+        }
+    }
+
     @Test("segment durability gives the same answers")
     func segmentDurability() throws {
         _ = try at("/synced").segment("0-4/10", "0123")
