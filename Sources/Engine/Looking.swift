@@ -12,18 +12,8 @@ public struct Survey: Sendable {
     public let declaredBytes: Int64
     /// How many events are to be delivered.
     public let dueEvents: Int
-    /// The roots that can be looked at, by their paths.
-    public let roots: [Root]
-
-    /// A root, and the space of its file system in bytes.
-    public struct Root: Sendable {
-        /// Its path.
-        public let path: String
-        /// What the file system has in all.
-        public let totalBytes: Int64
-        /// What may still be written.
-        public let availableBytes: Int64
-    }
+    /// The roots, and the directories that they may lie in, by their paths.
+    public let roots: [SurveyedRoot]
 }
 
 /// An upload in all detail.
@@ -157,24 +147,16 @@ extension Engine {
 
     /// The state of the service.
     ///
-    /// - Parameter root: a root to look at besides those in which files were ever staged.
-    public func survey(and root: String) throws(UploadError) -> Survey {
+    /// - Parameters:
+    ///   - defaultRoot: a root to look at besides those in which files were ever staged.
+    ///   - allowedRoots: directories that roots may lie in.
+    public func survey(_ defaultRoot: String, and allowedRoots: [String]) throws(UploadError) -> Survey {
         let totals = try ledger.totals()
-        let roots = Set(try ledger.roots()).union([root]).sorted().compactMap { path in
-            DiskSpace(of: path).map { Survey.Root(path: path, totalBytes: $0.total, availableBytes: $0.available) }
-        }
         return Survey(
             openUploads: totals.openUploads,
             declaredBytes: totals.declaredBytes,
             dueEvents: totals.dueEvents,
-            roots: roots
+            roots: try surveyRoots(defaultRoot, and: allowedRoots)
         )
-    }
-
-    /// Checks that the ledger can be read and that files can be staged in a root.
-    public func checkHealth(root: String) throws(UploadError) {
-        _ = try ledger.totals()
-        let area = try area(root)
-        _ = try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
     }
 }

@@ -72,6 +72,8 @@ public enum RootProblem: Hashable, Sendable {
 final class Roots: Sendable {
     /// For how long a root is taken for the one that it was.
     private static let lifetime = Duration.seconds(1)
+    /// For how long a root that is not there is missed after somebody wanted to use it.
+    private static let missedFor = Duration.seconds(600)
 
     private struct Known {
         let place: StagingArea.Place
@@ -80,6 +82,8 @@ final class Roots: Sendable {
     }
 
     private let known = Locked<[String: Known]>([:])
+    /// When somebody last wanted to use a root that is not used.
+    private let refused = Locked<[String: ContinuousClock.Instant]>([:])
     /// The roots that are being recovered, and by which threads.
     private let recovering = Locked<[String: pthread_t]>([:])
     /// What a recovery of a root that comes back later gives to tombstones; `nil` where this process does not recover.
@@ -98,6 +102,14 @@ final class Roots: Sendable {
     func note(_ root: String, at place: StagingArea.Place, _ mark: RootMark) {
         known.withLock { $0[root] = Known(place: place, mark: mark, end: ContinuousClock.now + Self.lifetime) }
     }
+
+    /// Whether somebody has wanted to use a root of late.
+    func isAsked(_ root: String) -> Bool {
+        let last = [known.withLock { $0[root]?.end }, refused.withLock { $0[root] }].compactMap { $0 }.max()
+        return last.map { ContinuousClock.now < $0 + Self.missedFor } ?? false
+    }
+
+    func noteRefusal(of root: String) { refused.withLock { $0[root] = .now } }
 
     /// Begins to recover a root, unless a thread does already: returns that one.
     func beginRecovery(of root: String) -> pthread_t? {
@@ -136,7 +148,10 @@ extension Engine {
         } catch {
             throw RootProblem.notOpened(reason: "\(error)").error(of: root)
         }
-        return try identify(root)
+        do throws(UploadError) { return try identify(root) } catch {
+            rootsInUse.noteRefusal(of: root)
+            throw error
+        }
     }
 
     /// Why a root is not used; `nil` when it is, or would be. Nothing is made or changed.

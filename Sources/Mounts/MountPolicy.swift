@@ -6,7 +6,7 @@ public struct MountPolicy: Sendable {
     /// What mounts may speak.
     public let dialects: DialectRegistry
     /// Directories below which a `FERMATA_ROOT` may lie; absolute, without symbolic links.
-    let allowedRoots: [String]
+    public let allowedRoots: [String]
     /// The settings that a mount may have.
     let table: SettingTable
     /// The root of mounts that name none.

@@ -37,7 +37,12 @@ public struct Responder: Sendable {
         accessLog: AccessLog
     ) {
         self.meters = meters
-        statusPages = StatusPages(engine: engine, meters: meters, defaultRoot: policy.defaultRoot)
+        statusPages = StatusPages(
+            engine: engine,
+            meters: meters,
+            defaultRoot: policy.defaultRoot,
+            allowedRoots: policy.allowedRoots
+        )
         handler = Handler(engine, signingKey: signingKey)
         mounts = MountCache(policy)
         dialects = policy.dialects

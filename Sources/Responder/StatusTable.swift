@@ -36,14 +36,10 @@ struct StatusTable {
             <main id="status">
             <p>\(survey.openUploads) uploads, \(Self.bytes(survey.declaredBytes)) in all;
             \(survey.dueEvents) events to be delivered.</p>
-            <h2>In progress</h2>
-            \(table(open.map(row), ["Name", "Protocol", "Who", "Which bytes are there", "Done", "Speed", "Idle"]))
-            <h2>Finished lately</h2>
-            \(table(finished.map(finishedRow), ["Name", "Protocol", "Who", "Size"]))
-            <h2>Errors</h2>
-            \(table(errors.map(errorRow), ["Protocol", "Status", "Answers"]))
-            <h2>Disks</h2>
-            \(table(survey.roots.map(diskRow), ["Root", "Available", "In all"]))
+            \(section("In progress", open.map(row), Self.openHeads))
+            \(section("Finished lately", finished.map(finishedRow), ["Name", "Protocol", "Who", "Size"]))
+            \(section("Errors", errors.map(errorRow), ["Protocol", "Status", "Answers"]))
+            \(section("Disks", survey.roots.map(diskRow), ["Root", "Available", "In all", "Takes files"]))
             </main>
             </body>
             </html>
@@ -51,12 +47,39 @@ struct StatusTable {
             """
     }
 
+    private static let openHeads = ["Name", "Protocol", "Who", "Which bytes are there", "Done", "Speed", "Idle"]
+
+    /// A heading and a table, which scrolls by itself where it is wider than the window, also by keys.
+    private func section(_ title: String, _ rows: [String], _ heads: [String]) -> String {
+        if rows.isEmpty { return "<h2>\(title)</h2>\n<p>None.</p>" }
+        let head = heads.map { "<th scope=\"col\">\($0)</th>" }.joined()
+        return """
+            <h2>\(title)</h2>
+            <div class="wide" role="region" aria-label="\(title)" tabindex="0"><table><thead><tr>\(head)</tr></thead><tbody>
+            \(rows.joined(separator: "\n"))
+            </tbody></table></div>
+            """
+    }
+
     // MARK: Rows
 
-    private func table(_ rows: [String], _ heads: [String]) -> String {
-        if rows.isEmpty { return "<p>None.</p>" }
-        let head = heads.map { "<th scope=\"col\">\($0)</th>" }.joined()
-        return "<table><thead><tr>\(head)</tr></thead><tbody>\n\(rows.joined(separator: "\n"))\n</tbody></table>"
+    /// A row; an upload is known by its number when the page is made anew.
+    private func row(_ cells: [Cell], id: Int64? = nil) -> String {
+        "<tr\(id.map { " data-id=\"\($0)\"" } ?? "")>" + cells.map(\.html).joined() + "</tr>"
+    }
+
+    private enum Cell {
+        /// A text of somebody else's, which may be long.
+        case text(String)
+        /// What is short, or markup of ours.
+        case own(String)
+
+        var html: String {
+            switch self {
+            case .text(let text): "<td class=\"text\">\(StatusTable.escaped(text))</td>"
+            case .own(let html): "<td>\(html)</td>"
+            }
+        }
     }
 
     private func row(_ upload: UploadOverview) -> String {
@@ -64,27 +87,31 @@ struct StatusTable {
             upload.size > 0 ? "\(100 * upload.committedBytes / upload.size) %" : Self.bytes(upload.committedBytes)
         let seconds = max(1, (upload.lastWrite ?? now) - upload.createdAt)
         let idle = upload.lastWrite.map { "\(max(0, now - $0)) s" } ?? "-"
-        let cells = [
-            Self.escaped(upload.name), upload.dialect, Self.escaped(upload.principal), strip(upload), done,
-            Self.bytes(upload.committedBytes / seconds) + "/s", idle,
-        ]
-        return "<tr data-id=\"\(upload.id)\">" + cells.map { "<td>\($0)</td>" }.joined() + "</tr>"
+        return row(
+            [
+                .text(upload.name), .own(upload.dialect), .text(upload.principal), .own(strip(upload)), .own(done),
+                .own(Self.bytes(upload.committedBytes / seconds) + "/s"), .own(idle),
+            ],
+            id: upload.id
+        )
     }
 
     private func finishedRow(_ upload: UploadOverview) -> String {
-        let cells = [
-            Self.escaped(upload.name), upload.dialect, Self.escaped(upload.principal), Self.bytes(upload.size),
-        ]
-        return "<tr>" + cells.map { "<td>\($0)</td>" }.joined() + "</tr>"
+        row(
+            [.text(upload.name), .own(upload.dialect), .text(upload.principal), .own(Self.bytes(upload.size))],
+            id: upload.id
+        )
     }
 
     private func errorRow(_ error: (protocol: String, status: Int, count: UInt64)) -> String {
-        "<tr><td>\(error.protocol)</td><td>\(error.status)</td><td>\(error.count)</td></tr>"
+        row([.own(error.protocol), .own("\(error.status)"), .own("\(error.count)")])
     }
 
-    private func diskRow(_ root: Survey.Root) -> String {
-        let cells = [Self.escaped(root.path), Self.bytes(root.availableBytes), Self.bytes(root.totalBytes)]
-        return "<tr>" + cells.map { "<td>\($0)</td>" }.joined() + "</tr>"
+    private func diskRow(_ root: SurveyedRoot) -> String {
+        row([
+            .text(root.path), .own(root.space.map { Self.bytes($0.available) } ?? "-"),
+            .own(root.space.map { Self.bytes($0.total) } ?? "-"), root.problem.map { .text($0) } ?? .own("yes"),
+        ])
     }
 
     /// The ranges of a file that are there, from its start on the left to its end on the right.
@@ -95,7 +122,8 @@ struct StatusTable {
             let (x, width) = (Double(range.offset) * unit, max(Double(range.count) * unit, 1))
             return "<rect x=\"\(Int(x))\" width=\"\(Int(width.rounded(.up)))\" height=\"10\"/>"
         }
-        let text = upload.ranges.prefix(20).map { "\($0.offset)-\($0.end)" }.joined(separator: ",")
+        let ranges = upload.ranges.prefix(20).map { "\($0.offset)-\($0.end)" }.joined(separator: ",")
+        let text = ranges.isEmpty ? "none" : ranges
         return """
             <svg class="strip" role="img" aria-label="\(text)" viewBox="0 0 \(Int(Self.stripWidth)) 10" \
             preserveAspectRatio="none">\(bars.joined())</svg>
@@ -104,7 +132,7 @@ struct StatusTable {
 
     // MARK: Text
 
-    private static func escaped(_ text: String) -> String {
+    fileprivate static func escaped(_ text: String) -> String {
         text.shown.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
             .replacing("\"", with: "&quot;")
     }

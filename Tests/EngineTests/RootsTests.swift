@@ -263,4 +263,43 @@ import Uploads
         #expect(receipt == .committed(FileProgress(spec: bench.spec, prefix: 10), isWhole: true))
         #expect(try bench.staged().count == 1)
     }
+
+    @Test("a survey lists all places for files with what keeps files out of them, but no root that was given up")
+    func survey() throws {
+        let allowed = bench.directory + "/allowed"
+        let problems = { [bench] () throws -> [String: String] in
+            let survey = try bench.engine.survey(bench.root, and: [bench.root, allowed])
+            return Dictionary(uniqueKeysWithValues: survey.roots.map { ($0.path, $0.problem ?? "") })
+        }
+        #expect(try problems() == [bench.root: "", allowed: "the directory is not there"])
+        try FileManager.default.createDirectory(atPath: allowed, withIntermediateDirectories: false)
+        #expect(try problems() == [bench.root: "", allowed: ""])
+        // A root below what is allowed, with an open upload.
+        let other = allowed + "/other"
+        try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: false)
+        let intake = Intake(bench.engine, for: Mount(name: "m", root: other))
+        let key = SessionKey(mount: "m", root: other, principal: "", id: "b")
+        try intake.begin(.segment(key, bench.spec, try #require(ByteRange(offset: 0, end: 4))))
+        try intake.write("0123")
+        _ = try intake.end(isCutOff: false)
+        #expect(try problems() == [bench.root: "", allowed: "", other: ""])
+        try FileManager.default.moveItem(atPath: other, toPath: away)
+        #expect(try problems()[other]?.contains("the directory is not there: mount its disk") == true)
+        try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: false)
+        #expect(try problems()[other]?.contains("the mark that Fermata gave it is not there") == true)
+        try FileManager.default.removeItem(atPath: other)
+        // Another process, which nobody has asked for the root: as long as it has an upload it is missed.
+        let engine = try anotherEngine()
+        let listed = { try engine.survey(self.bench.root, and: [allowed]).roots.map(\.path) }
+        #expect(try listed() == [allowed, other, bench.root].sorted())
+        try FileManager.default.moveItem(atPath: away, toPath: other)
+        _ = try Intake(engine, for: Mount(name: "m", root: other)).perform(.remove(key))
+        let third = try anotherEngine()
+        try FileManager.default.removeItem(atPath: other)
+        #expect(try third.survey(bench.root, and: [allowed]).roots.map(\.path) == [allowed, bench.root].sorted())
+        // A request for it shows that it is missed.
+        let late = Intake(third, for: Mount(name: "m", root: other))
+        #expect(isUnavailable { _ = try late.perform(.describe(key)) })
+        #expect(try third.survey(bench.root, and: [allowed]).roots.map(\.path).contains(other))
+    }
 }

@@ -79,6 +79,18 @@ final class Browser {
 
     func open(_ url: String) throws { try command("POST", "/url", ["url": url]) }
 
+    /// How large the window is, in CSS pixels.
+    func setWindow(width: Int, height: Int) throws {
+        try command(
+            "POST",
+            "/goog/cdp/execute",
+            [
+                "cmd": "Emulation.setDeviceMetricsOverride",
+                "params": ["width": width, "height": height, "deviceScaleFactor": 1, "mobile": false],
+            ]
+        )
+    }
+
     func reload() throws { try command("POST", "/refresh") }
 
     /// What a script returns.
