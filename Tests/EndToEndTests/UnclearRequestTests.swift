@@ -109,10 +109,10 @@ struct UnclearRequestTests {
         #expect(try Data(contentsOf: stored) == Dialect.content)
     }
 
-    @Test("a user name in Latin-1 and the same in UTF-8 are two users", arguments: Dialect.allCases)
-    func twoCharacterSets(dialect: Dialect) throws {
+    /// A site whose mount takes the user's name from `Authorization: Basic`, and the port for it.
+    private func siteOfUsers(_ parameters: [String: String]) throws -> (Site, port: UInt16) {
         let port = try Site.freePort()
-        let parameters = dialect.parameters.map { "fastcgi_param \($0) \($1);" }.joined(separator: " ")
+        let lines = parameters.map { "fastcgi_param \($0) \($1);" }.joined(separator: " ")
         let site = try Site(servers: { _ in
             """
             server {
@@ -121,12 +121,18 @@ struct UnclearRequestTests {
                     include fermata/fermata_params.conf;
                     fastcgi_split_path_info ^(/m)(.*)$;
                     fastcgi_param SCRIPT_NAME /m; fastcgi_param PATH_INFO $fastcgi_path_info;
-                    \(parameters)
+                    \(lines)
                     fastcgi_pass fermata;
                 }
             }
             """
         })
+        return (site, port)
+    }
+
+    @Test("a user name in Latin-1 and the same in UTF-8 are two users", arguments: Dialect.allCases)
+    func twoCharacterSets(dialect: Dialect) throws {
+        let (site, port) = try siteOfUsers(dialect.parameters)
         let spellings = [[0xE9], Array("\u{E9}".utf8), Array("e\u{301}".utf8)]
         let users = spellings.map { User(files: site.files, port: port, name: $0) }
         let conversation = dialect.conversation(users[0], name: "a.bin")
@@ -139,6 +145,25 @@ struct UnclearRequestTests {
         #expect(try conversation.finish().status == 200)
         let stored = site.files.appending(path: conversation.publishedPath)
         #expect(try Data(contentsOf: stored) == Dialect.content)
+    }
+
+    @Test("what is counted of a user whose name cannot be shown is set by the name as it is listed")
+    func usageOfUnshownName() throws {
+        let (site, port) = try siteOfUsers(["FERMATA_DIALECT": "dcloud", "FERMATA_QUOTA": "1000"])
+        let user = User(files: site.files, port: port, name: [0xE9])
+        let client = DCloudClient(site: user, path: "/m")
+        #expect(try client.upload(.file([UInt8](repeating: 1, count: 900), fileName: "a")).status == 200)
+        #expect(try client.upload(.file([UInt8](repeating: 1, count: 900), fileName: "b")).status == 507)
+        let binary = try #require(ProcessInfo.processInfo.environment["FERMATA_BINARY"])
+        let usage = { (arguments: [String]) in
+            try run(binary, ["usage"] + arguments + ["--state", site.directory.path + "/state"])
+        }
+        let listed = try usage(["list"]).output
+        #expect(listed == "900\t/m\t\\u{0}E9\n")
+        let name = try #require(listed.split(separator: "\t").last).trimmingCharacters(in: .newlines)
+        #expect(try usage(["set", "--mount", "/m", "--principal", name, "0"]).status == 0)
+        #expect(try usage(["list"]).output == "0\t/m\t\\u{0}E9\n")
+        #expect(try client.upload(.file([UInt8](repeating: 1, count: 900), fileName: "b")).status == 200)
     }
 }
 

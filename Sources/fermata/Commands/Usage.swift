@@ -46,9 +46,13 @@ struct Usage: ParsableCommand {
 
         func run() throws {
             let engine = try stateDirectory.openExistingEngine()
-            let mounts = Swift.Set(try engine.usage().map(\.mount))
+            let all = try engine.usage()
+            let mounts = Swift.Set(all.map(\.mount))
             let name = mounts.first { Usage.name(of: $0, among: mounts) == mount } ?? mount
-            try engine.setUsage(bytes, of: principal, on: name)
+            let principals = all.filter { $0.mount == name }.map(\.principal)
+            // What cannot be shown is listed as its number.
+            let listed = principals.holds(principal) ? nil : principals.first { $0.shown.isSame(as: principal) }
+            try engine.setUsage(bytes, of: listed ?? principal, on: name)
         }
     }
 
