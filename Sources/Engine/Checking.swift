@@ -1,3 +1,4 @@
+import Glibc
 import Ledger
 import Staging
 public import Uploads
@@ -21,14 +22,24 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Engine {
+    /// How long a rest is between two looks at a whole file that lacks its name, in microseconds.
+    private static let lookMicroseconds: useconds_t = 50_000
+
     /// Compares the ledger with the disk: every committed byte against its checksum, every name against its file.
     ///
     /// A repair never removes a committed byte: it takes back from the ledger what is not true, finishes what was begun,
     /// and removes staging files that no session knows. What can not be looked at or repaired is a finding, too, and does
     /// not keep the rest waiting.
     ///
-    /// - Parameter isRepairing: whether remedies are applied.
-    public func check(isRepairing: Bool, tombstoneSeconds: Int64) throws(UploadError) -> [Finding] {
+    /// - Parameters:
+    ///   - isRepairing: whether remedies are applied.
+    ///   - grace: for how long whole files are waited for that lack their names: beside a service, requests give them after
+    ///     they have committed the last bytes, and hold no lock in between.
+    public func check(
+        isRepairing: Bool,
+        tombstoneSeconds: Int64,
+        grace: Duration = .zero
+    ) throws(UploadError) -> [Finding] {
         var findings: [Finding] = []
         let unavailable = Dictionary(try unavailableRoots().map { ($0.root, $0.problem) }) { $1 }
         for (root, problem) in unavailable.sorted(by: { $0.key < $1.key }) {
@@ -45,8 +56,9 @@ extension Engine {
                 findings.append(Finding("\(name(of: file)) can not be looked at: \(error)", remedy: nil))
             }
         }
+        let end = ContinuousClock.now + grace
         for file in try ledger.unpublishedWholeFiles(now: now()) where unavailable[file.root] == nil {
-            do { findings += try finish(file, isRepairing, tombstoneSeconds) } catch .stagingUnavailable {
+            do { findings += try finish(file, until: end, isRepairing, tombstoneSeconds) } catch .stagingUnavailable {
                 continue
             } catch .uploadBusy {
                 continue
@@ -93,26 +105,18 @@ extension Engine {
         }
     }
 
-    /// Looks at a file that was whole, without a final name, a moment ago.
+    /// Looks at a file that was whole, without a final name, a moment ago, again and again until a time.
     private func finish(
         _ file: StoredFile,
+        until end: ContinuousClock.Instant,
         _ isRepairing: Bool,
         _ tombstoneSeconds: Int64
     ) throws(UploadError) -> [Finding] {
-        // A request that completes it holds the lock until the ledger knows that it has its name.
-        let area = try area(file.root)
-        if var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) }) {
-            try staged { () throws(StagingError) in try staging.lockExclusively() }
-        } else if let (named, _) = try ledger.current(file), case .publishing(let name, _) = named.phase,
-            let path = RelativePath(parsing: name),
-            var published = try staged({ () throws(StagingError) in try StagingFile.open(published: path, in: area) })
-        {
-            try staged { () throws(StagingError) in try published.lockExclusively() }
-        }
-        guard let (current, _) = try ledger.current(file) else { return [] }
-        switch current.phase {
-        case .reserved, .open, .publishing: break
-        case .published, .cancelled: return []
+        guard var current = try unnamed(file) else { return [] }
+        while ContinuousClock.now < end {
+            usleep(Self.lookMicroseconds)
+            guard let file = try unnamed(current) else { return [] }
+            current = file
         }
         return [
             repair(
@@ -127,6 +131,25 @@ extension Engine {
                 }
             }
         ]
+    }
+
+    /// The file as it is now, if it still lacks its name; `nil` also when it is not the same any more.
+    private func unnamed(_ file: StoredFile) throws(UploadError) -> StoredFile? {
+        // A request that completes it holds the lock until the ledger knows that it has its name.
+        let area = try area(file.root)
+        if var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) }) {
+            try staged { () throws(StagingError) in try staging.lockExclusively() }
+        } else if let (named, _) = try ledger.current(file), case .publishing(let name, _) = named.phase,
+            let path = RelativePath(parsing: name),
+            var published = try staged({ () throws(StagingError) in try StagingFile.open(published: path, in: area) })
+        {
+            try staged { () throws(StagingError) in try published.lockExclusively() }
+        }
+        guard let (current, _) = try ledger.current(file) else { return nil }
+        switch current.phase {
+        case .reserved, .open, .publishing: return current
+        case .published, .cancelled: return nil
+        }
     }
 
     private func check(_ file: StoredFile, _ isRepairing: Bool) throws(UploadError) -> [Finding] {

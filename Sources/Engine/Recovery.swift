@@ -126,6 +126,11 @@ extension Engine {
             let checksum = try checksum(of: part, staging, in: area)
             if checksum != part.checksum { parts.append(part) }
         }
+        if !parts.isEmpty {
+            // The lock of the staging file keeps nobody from sending a part again that lies in a file of its own.
+            let current = try ledger.parts(of: file)
+            parts.removeAll { !current.contains($0) }
+        }
         return (segments, parts)
     }
 

@@ -548,6 +548,20 @@ final class Bench: Sendable {
         #expect(try bench.staged().isEmpty)
     }
 
+    @Test("a whole file that gets its name a moment after its last bytes is no finding")
+    func namedSoon() throws {
+        try bench.receive("0123456789", 0, 10)
+        let bench = bench
+        Thread {
+            usleep(300_000)
+            _ = try? bench.publish()
+        }.start()
+        let start = ContinuousClock.now
+        let findings = try bench.engine.check(isRepairing: false, tombstoneSeconds: 900, grace: .seconds(60))
+        #expect(findings.isEmpty)
+        #expect(ContinuousClock.now - start < .seconds(30), "nobody waits for longer than it takes")
+    }
+
     private func check(isRepairing: Bool = false) throws -> [String] {
         try bench.engine.check(isRepairing: isRepairing, tombstoneSeconds: 900).map(\.description)
     }

@@ -8,7 +8,7 @@ import Uploads
 @testable import Engine
 
 /// What an upload in parts is for these tests.
-private struct Upload {
+private struct Upload: Sendable {
     let bench: Bench
     let key: FileKey
     let mount: Mount
@@ -101,6 +101,26 @@ private struct Upload {
     private let kilo = String(repeating: "k", count: 1000)
 
     init() throws { bench = try Bench() }
+
+    @Test("a check beside parts that are sent again and again finds nothing wrong")
+    func checkedBesideReplacements() throws {
+        let upload = try Upload(bench)
+        try upload.sendLateBound(1, "first")
+        let isDone = Locked(false)
+        let ended = DispatchGroup()
+        ended.enter()
+        Thread {
+            for number in 0..<400 { try? upload.sendLateBound(1, "again \(number)") }
+            isDone.withLock { $0 = true }
+            ended.leave()
+        }.start()
+        while !isDone.withLock({ $0 }) {
+            let findings = try bench.engine.check(isRepairing: false, tombstoneSeconds: 900)
+            #expect(findings.isEmpty, "\(findings)")
+            if !findings.isEmpty { break }
+        }
+        ended.wait()
+    }
 
     // MARK: Placement
 

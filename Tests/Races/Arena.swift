@@ -166,6 +166,7 @@ public enum RaceDialect: String, CaseIterable, Sendable {
 
 /// One upload that several clients meddle with at the same time.
 protocol Contender: AnyObject, Sendable {
+    var arena: Arena { get }
     var traits: Traits { get }
     /// Sends a random request.
     func act(_ chance: inout Chance)
@@ -183,4 +184,11 @@ protocol Contender: AnyObject, Sendable {
     var publicationsMax: Int { get }
     /// What its clients did, and with which outcome.
     var log: [String] { get }
+}
+
+extension Contender {
+    /// Tells what is wrong, with what was done.
+    func tell(_ faults: [String]) {
+        for fault in faults { arena.findings.add(fault, about: traits.name, log: log) }
+    }
 }

@@ -21,7 +21,7 @@ final class DCloudContender: Contender {
 
     private struct State {
         /// By the size that segments declare.
-        var histories: [Int: History] = [:]
+        var histories: HistoriesBySize = [:]
         /// The size that the last answer spoke of.
         var total: Int
         var prefix = 0
@@ -40,7 +40,7 @@ final class DCloudContender: Contender {
     }
 
     let traits: Traits
-    private let arena: Arena
+    let arena: Arena
     private let content: Content
     private let base: Int
     private let boundary: String
@@ -60,10 +60,6 @@ final class DCloudContender: Contender {
     var log: [String] { state.withLock { $0.log } }
     /// Each has a name of its own.
     var publicationsMax: Int { 1 }
-
-    private func tell(_ faults: [String]) {
-        for fault in faults { arena.findings.add(fault, about: traits.name, log: log) }
-    }
 
     // MARK: Requests
 
@@ -199,11 +195,8 @@ final class DCloudContender: Contender {
         isWrong: Bool,
         _ state: inout State
     ) -> [String] {
-        func end(_ number: Int, _ time: Int, isCertain: Bool) {
-            for total in state.histories.keys { state.histories[total]?.end(number, at: time, isCertain: isCertain) }
-        }
         guard let status = reply.status else {
-            for (number, _) in sent { end(number, reply.end(period), isCertain: false) }
+            for (number, _) in sent { state.histories.end(number, at: reply.end(period), isCertain: false) }
             return []
         }
         guard let total = sent.first?.1.total else { return [] }
@@ -211,9 +204,9 @@ final class DCloudContender: Contender {
             for (index, (number, _)) in sent.enumerated() {
                 // Parts before the one that failed stay committed, and so does what a veto keeps from its name.
                 if status == 500 || status == 403 || sent.count > 1 && index < sent.count {
-                    end(number, period.ended, isCertain: false)
+                    state.histories.end(number, at: period.ended, isCertain: false)
                 } else {
-                    for total in state.histories.keys { state.histories[total]?.refuse(number) }
+                    state.histories.refuse(number)
                 }
             }
             if status == 403, traits.isRefused { return [] }
@@ -225,7 +218,7 @@ final class DCloudContender: Contender {
         }
         let files = reply.json["files"] as? [String: Any]
         for (number, segment) in sent {
-            end(number, period.ended, isCertain: true)
+            state.histories.end(number, at: period.ended)
             // Bytes for a file that has its name are acknowledged and not written.
             if files != nil { state.histories[segment.total]?.end(number, at: period.ended, isCertain: false) }
         }
@@ -281,11 +274,7 @@ final class DCloudContender: Contender {
         let (reply, period) = arena.send("cancel", request, of: traits, to: responder)
         note("cancel [\(attempt)]", reply, period)
         if reply.status == nil {
-            state.withLock { state in
-                for total in state.histories.keys {
-                    state.histories[total]?.end(attempt, at: reply.end(period), isCertain: false)
-                }
-            }
+            state.withLock { $0.histories.end(attempt, at: reply.end(period), isCertain: false) }
         } else {
             removalEnded(attempt, at: period.ended, isRemoved: reply.status == 200)
         }
@@ -313,9 +302,7 @@ final class DCloudContender: Contender {
     func removalBegins(at time: Int) -> Int {
         state.withLock { state in
             let number = state.nextNumber()
-            for total in state.histories.keys {
-                state.histories[total]?.begin(number, nil, 0..<0, empties: true, at: time)
-            }
+            state.histories.beginEmptying(number, at: time)
             return number
         }
     }
@@ -323,13 +310,7 @@ final class DCloudContender: Contender {
     func removalEnded(_ number: Int, at time: Int, isRemoved: Bool) {
         state.withLock { state in
             state.log.append("\(time / 1000 % 1_000_000_000) removed [\(number)]: \(isRemoved)")
-            for total in state.histories.keys {
-                if isRemoved {
-                    state.histories[total]?.end(number, at: time)
-                } else {
-                    state.histories[total]?.refuse(number)
-                }
-            }
+            state.histories.endRemoval(number, at: time, isRemoved: isRemoved)
         }
     }
 

@@ -171,9 +171,10 @@ struct History {
             attempts.values.compactMap { attempt in attempt.version.map { ($0, attempt.range.lowerBound) } }
         ) { first, _ in first }
         let times = [earliest] + attempts.values.map { $0.period.began + 1 }.filter { $0 > earliest }.sorted()
-        var wrong: Range<Int>?
+        // What is wrong at the first time says most, as later requests have changed more.
+        var firstWrong: (cell: Range<Int>, time: Int)?
         for time in times {
-            wrong = cells.first { cell in
+            let wrong = cells.first { cell in
                 let versions = versions(at: cell.lowerBound, time: time)
                 return !cell.allSatisfy { offset in
                     versions.contains { version in
@@ -182,10 +183,12 @@ struct History {
                     }
                 }
             }
-            if wrong == nil { return nil }
+            guard let wrong else { return nil }
+            firstWrong = firstWrong ?? (wrong, time)
         }
-        guard let wrong else { return nil }
-        return "\(wrong) of \(bytes.count) is \(owner(of: Array(bytes[wrong]), wrong, content))"
+        guard let (wrong, time) = firstWrong else { return nil }
+        let owner = owner(of: Array(bytes[wrong]), wrong, content)
+        return "\(wrong) of \(bytes.count), at \(Period(began: time)), is \(owner)"
     }
 
     /// In words, whose bytes are in a range.

@@ -7,7 +7,7 @@ final class NumberedContender: Contender {
     private static let requestsMax = 70
 
     let traits: Traits
-    private let arena: Arena
+    let arena: Arena
     private let content: Content
     private let numbers: [Int]
     private let stride: Int
@@ -38,10 +38,6 @@ final class NumberedContender: Contender {
     var isSpent: Bool { state.withLock { $0.requestCount > Self.requestsMax } }
     var log: [String] { state.withLock { $0.log } }
     var publicationsMax: Int { 1 }
-
-    private func tell(_ faults: [String]) {
-        for fault in faults { arena.findings.add(fault, about: traits.name, log: log) }
-    }
 
     private func begin() {
         for attempt in 0..<50 {
@@ -177,7 +173,7 @@ final class NumberedContender: Contender {
 
     /// Completes the upload with some versions of its parts.
     @discardableResult
-    private func complete(_ versions: [Int], _ chance: inout Chance) -> Int? {
+    private func complete(_ versions: [Int], _ chance: inout Chance, isCut: Bool = true) -> Int? {
         guard !versions.isEmpty else { return nil }
         let (attempt, request) = state.withLock { state in
             let attempt = state.nextNumber()
@@ -186,7 +182,7 @@ final class NumberedContender: Contender {
                 .map { NumberedRequests.Part(number: $0.number, digest: $0.digest) }
             return (attempt, state.requests.complete(parts))
         }
-        let manner = Manner.random(&chance, request, cuts: 4)
+        let manner = Manner.random(&chance, request, cuts: isCut ? 4 : 0)
         let (reply, period) = arena.send("complete", request, of: traits, manner, to: chance.number(0..<Fleet.size))
         let faults = state.withLock { state -> [String] in
             state.log.append("\(period) complete \(versions) [\(attempt)]: \(reply)")
@@ -284,7 +280,7 @@ final class NumberedContender: Contender {
         if isGone, listed == nil { return }
         if isFinished || listed == nil || listed?.isFinished == true {
             // It has been completed with one of the lists that were sent, and says so again.
-            for versions in tried where complete(versions, &chance) == 200 { return }
+            for versions in tried where complete(versions, &chance, isCut: false) == 200 { return }
             if !isGone { tell(["was completed, and no call for it is answered again"]) }
             return
         }
@@ -304,13 +300,25 @@ final class NumberedContender: Contender {
                 state.versions.first { $0.value.number == part.number && $0.value.digest == part.digest }?.key
             }
         }
-        var status = complete(versions, &chance)
-        // The client went, or a list that is sent again is the one that counts.
-        for versions in [versions] + tried where status != 200 { status = complete(versions, &chance) }
+        var status = complete(versions, &chance, isCut: false)
+        // A list that is sent again may be the one that counts.
+        for versions in [versions] + tried where status != 200 { status = complete(versions, &chance, isCut: false) }
         if status != 200, !traits.isRefused, !isGone { tell(["its only client can not complete it"]) }
     }
 
     func faults(of published: [String: [UInt8]]) -> [String] {
+        confirmationFaults() + fileFaults(of: published)
+    }
+
+    /// What is wrong with the file that a confirmation has left.
+    private func confirmationFaults() -> [String] {
+        let (path, confirmed) = state.withLock { ($0.requests.confirmationPath, $0.confirmed) }
+        guard let path, let job = confirmed.first else { return [] }
+        let text = (try? String(contentsOf: arena.files.appending(path: path), encoding: .utf8)) ?? ""
+        return text.contains(#""job_name":"\#(job)""#) ? [] : ["was confirmed as \(job), and the file says: \(text)"]
+    }
+
+    private func fileFaults(of published: [String: [UInt8]]) -> [String] {
         state.withLock { state in
             let completions = state.completions.values
             let acknowledged = completions.filter { $0.isAcknowledged == true }

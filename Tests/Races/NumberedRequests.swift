@@ -148,6 +148,9 @@ struct NumberedRequests {
         }
     }
 
+    /// Where a confirmation is kept; `nil` where the dialect has none.
+    var confirmationPath: String? { dialect == .signed ? identifiers["task_id"].map { "tasks/\($0)/task.json" } : nil }
+
     /// Confirms the task; `nil` where the dialect has none.
     func confirm(_ job: String) -> WebRequest? {
         guard dialect == .signed, let task = identifiers["task_id"], let key = identifiers["object_key"] else {

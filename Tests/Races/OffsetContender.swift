@@ -9,7 +9,7 @@ final class OffsetContender: Contender {
     private static let bytesMax = 6000
 
     private struct State {
-        var histories: [Int: History] = [:]
+        var histories: HistoriesBySize = [:]
         /// What the file is to have, as the last POST said.
         var total: Int
         /// What the last answer said is there.
@@ -34,7 +34,7 @@ final class OffsetContender: Contender {
     }
 
     let traits: Traits
-    private let arena: Arena
+    let arena: Arena
     private let content: Content
     private let base: Int
     private let state: Locked<State>
@@ -116,9 +116,7 @@ final class OffsetContender: Contender {
             let (number, time) = (state.nextNumber(), Clock.now)
             if state.histories[total] == nil { state.histories[total] = newHistory(state.patches, at: time) }
             // A file of another size makes way, and so does the account of one that is finished.
-            for known in state.histories.keys {
-                state.histories[known]?.begin(number, nil, 0..<0, empties: true, at: time)
-            }
+            state.histories.beginEmptying(number, at: time)
             return (number, total == state.total ? "POST" : "POST size")
         }
         let (reply, period) = arena.send(operation, Form.urlEncoded(fields), of: traits, to: responder)
@@ -179,12 +177,10 @@ final class OffsetContender: Contender {
             else {
                 // Of a whole file whose veto fails or refuses the bytes are written all the same.
                 let mayBeWritten = reply.status.map { $0 == 500 || $0 == 403 } ?? true
-                for known in state.histories.keys {
-                    if mayBeWritten {
-                        state.histories[known]?.end(number, at: reply.end(period), isCertain: false)
-                    } else {
-                        state.histories[known]?.refuse(number)
-                    }
+                if mayBeWritten {
+                    state.histories.end(number, at: reply.end(period), isCertain: false)
+                } else {
+                    state.histories.refuse(number)
                 }
                 let isResized = state.histories.count > 1
                 return reply.status.map { self.faults(of: $0, reply, operation, isResized: isResized) } ?? []
@@ -253,9 +249,7 @@ final class OffsetContender: Contender {
     func removalBegins(at time: Int) -> Int {
         state.withLock { state in
             let number = state.nextNumber()
-            for known in state.histories.keys {
-                state.histories[known]?.begin(number, nil, 0..<0, empties: true, at: time)
-            }
+            state.histories.beginEmptying(number, at: time)
             return number
         }
     }
@@ -264,13 +258,7 @@ final class OffsetContender: Contender {
         state.withLock { state in
             state.log.append("\(time) removed [\(number)]: \(isRemoved)")
             state.resets += 1
-            for known in state.histories.keys {
-                if isRemoved {
-                    state.histories[known]?.end(number, at: time)
-                } else {
-                    state.histories[known]?.refuse(number)
-                }
-            }
+            state.histories.endRemoval(number, at: time, isRemoved: isRemoved)
         }
     }
 
@@ -286,9 +274,5 @@ final class OffsetContender: Contender {
             guard let fault = history.fault(of: bytes, content: content, sealedAfter: told) else { return [] }
             return [fault]
         }
-    }
-
-    private func tell(_ faults: [String]) {
-        for fault in faults { arena.findings.add(fault, about: traits.name, log: log) }
     }
 }

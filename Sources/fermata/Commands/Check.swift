@@ -15,6 +15,9 @@ struct Check: ParsableCommand {
             """
     )
 
+    /// How long a request may take between its last bytes and its file's name without being a finding.
+    private static let graceSeconds = 2
+
     @OptionGroup var stateDirectory: StateDirectory
 
     @Flag(help: "Do what each line says.")
@@ -30,7 +33,8 @@ struct Check: ParsableCommand {
         let isRepairing = repair && !dryRun
         let findings = try stateDirectory.openExistingEngine(programs: Set(allowProgram)).check(
             isRepairing: isRepairing,
-            tombstoneSeconds: StateDirectory.tombstoneSeconds
+            tombstoneSeconds: StateDirectory.tombstoneSeconds,
+            grace: .seconds(Self.graceSeconds)
         )
         for finding in findings {
             print("\(finding): \(Self.remark(on: finding, isRepairing))".shown)

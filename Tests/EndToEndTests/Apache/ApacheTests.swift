@@ -66,10 +66,12 @@ struct ApacheTests {
             try connection.sendHead("POST", "/m", client.contentType, length: isLengthKnown ? body.count : nil)
             if !isLengthKnown { try connection.send(Array("\(String(start.count, radix: 16))\r\n".utf8)) }
             try connection.send(start)
-            usleep(100_000)
         }
-        usleep(100_000)
-        #expect(try (client.wanted() > 700_000) == (frontEnd == .proxyFCGI))
+        // Apache reads what was sent, and notices the break, when it has the time for it.
+        let isHandedOn = frontEnd == .proxyFCGI
+        let end = ContinuousClock.now + .seconds(isHandedOn ? 30 : 1)
+        while try client.wanted() <= 700_000, ContinuousClock.now < end { usleep(50_000) }
+        #expect(try (client.wanted() > 700_000) == isHandedOn)
     }
 
     @Test("chunked bodies, of unknown length", arguments: FrontEnd.allCases, Dialect.allCases)
