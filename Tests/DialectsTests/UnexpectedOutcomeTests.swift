@@ -144,6 +144,51 @@ import Uploads
         }
     }
 
+    @Test("a PATCH tells the size of the file that took its bytes, whatever is there by then")
+    func replacedAfterAppending() throws {
+        let mount = Mount(name: "m", root: "/r")
+        var exchange = exchange(.offset, "multipart/form-data; boundary=x", method: .patch, path: "/0123", on: mount)
+        exchange.fieldEnded(FormField(name: "upload_offset", value: "0"), raw: [])
+        let header = try PartHeader(Array("Content-Disposition: form-data; name=\"file\"; filename=\"a\"".utf8))
+        _ = exchange.partBegins(header, sizeHint: nil)
+        exchange.fileEnded(.success(.held(HeldFile(index: 0), count: 4, digest: nil)))
+        let other = SessionProgress(files: [FileProgress(spec: Self.spec.with(total: 20), prefix: 0)], fields: [])
+        let step = exchange.bodyEnded(.whole)
+        func answer(_ prefix: Int64, _ others: [Result<Outcome, UploadError>]) -> (HTTPResponse.Status?, String) {
+            let progress = FileProgress(spec: Self.spec, prefix: prefix)
+            let received = Outcome.received(.committed(progress, isWhole: prefix == 10))
+            let answer = drive(step, [.success(received), .success(.described(other))] + others).answer
+            return (answer?.status, String(decoding: answer?.body ?? [], as: UTF8.self))
+        }
+        let (_, text) = answer(4, [])
+        #expect(text.contains("\"offset\":4") && text.contains("\"file_size\":10"), "\(text)")
+        let another = PublishedFile(spec: Self.spec.with(total: 20), path: "a")
+        #expect(answer(10, [.success(.published(another))]).0 == .badRequest, "what is published is not its file")
+        let own = PublishedFile(spec: Self.spec, path: "a")
+        #expect(answer(10, [.success(.published(own))]).0 == .ok)
+    }
+
+    @Test("a POST that finds a file of another size, as others have begun it anew, begins its own again")
+    func replacedAfterOpening() {
+        let mount = Mount(name: "m", root: "/r")
+        var exchange = exchange(.offset, "multipart/form-data; boundary=x", on: mount)
+        let fields = [("storage_path", "s"), ("file_relative_path", "a"), ("file_type", "a/b"), ("file_size", "10")]
+        for (name, value) in fields {
+            exchange.fieldEnded(FormField(name: name, value: value), raw: Array(value.utf8))
+        }
+        let specs = [Self.spec.with(total: 20), Self.spec]
+        let opened = specs.map {
+            Outcome.described(SessionProgress(files: [FileProgress(spec: $0, prefix: 4)], fields: []))
+        }
+        let results: [Result<Outcome, UploadError>] = [
+            .success(.found(.folder)), .success(.done), .success(.found(.nothing)), .success(opened[0]),
+            .success(opened[1]),
+        ]
+        let (commands, answer) = drive(exchange.bodyEnded(.whole), results)
+        #expect(answer?.status == .ok)
+        #expect(commands.count == 5)
+    }
+
     @Test(
         "an upload that others remove as soon as it has begun is begun again, in every dialect, and not without end",
         arguments: requests.indices

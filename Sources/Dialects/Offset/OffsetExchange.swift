@@ -153,19 +153,18 @@ struct OffsetExchange: Exchange {
 
     private func open(_ upload: NewUpload, _ key: FileKey, size: Int64, triesLeft: Int) -> Step {
         .open(upload, orFail: refusal) { session, file in
+            // Another request has begun the file anew meanwhile: the client hears where that one is.
+            let again = {
+                triesLeft > 0 ? open(upload, key, size: size, triesLeft: triesLeft - 1) : refuse(.wrongOffset)
+            }
+            guard file.spec.total == size else { return again() }
             let data = Self.data(key, session, offset: file.prefix, size: size, withName: false)
             guard file.prefix == size else { return answer("success", data) }
             // The client sends nothing more when nothing is left to send, so that it must hear of a file that has no name.
             return .perform(.publish(key)) { result in
                 switch result {
-                case .success(.published): answer("success", data)
-                // Another request has begun the file anew meanwhile: the client hears where that one is.
-                case .success, .failure(.superseded):
-                    if triesLeft > 0 {
-                        open(upload, key, size: size, triesLeft: triesLeft - 1)
-                    } else {
-                        refuse(.wrongOffset)
-                    }
+                case .success(.published(let file)) where file.spec.total == size: answer("success", data)
+                case .success, .failure(.superseded): again()
                 case .failure(let error): failed(error, key)
                 }
             }
@@ -233,21 +232,21 @@ struct OffsetExchange: Exchange {
                 switch result {
                 case .failure(let error): failed(error, key)
                 case .success(.received(.committed(let progress, let isWhole))):
-                    isWhole ? publish(key) : describe(key, offset: progress.prefix, "Continue uploading")
+                    isWhole ? publish(key, total: progress.spec.total) : describe(progress, key, "Continue uploading")
                 case .success: failed(.superseded, key)
                 }
             }
         }
     }
 
-    private func publish(_ key: FileKey) -> Step {
+    /// Publishes a file whose bytes are whole, and which has so many.
+    private func publish(_ key: FileKey, total: Int64) -> Step {
         // What the answer needs is asked for first: nothing may fail between the file's name and the answer.
         .describe(key.session, orFail: refusal) { session in
             guard let session else { return refuse(.unknownUpload) }
             return .perform(.publish(key)) { result in
                 switch result {
-                case .success(.published(let file)):
-                    let total = file.spec.total
+                case .success(.published(let file)) where file.spec.total == total:
                     let data = Self.data(key, session, offset: total, size: total, withName: true)
                     return answer("File uploaded successfully", data)
                 // Another request has begun the file anew meanwhile: its client asks where to go on.
@@ -258,12 +257,13 @@ struct OffsetExchange: Exchange {
         }
     }
 
-    private func describe(_ key: FileKey, offset: Int64, _ message: String) -> Step {
+    /// Tells how far the file is that has taken the bytes, which another may have replaced since.
+    private func describe(_ file: FileProgress, _ key: FileKey, _ message: String) -> Step {
         .describe(key.session, orFail: refusal) { session in
-            guard let session, let file = session.file(key.field) else { return refuse(.unknownUpload) }
+            guard let session else { return refuse(.unknownUpload) }
             return answer(
                 message,
-                Self.data(key, session, offset: offset, size: file.spec.total, withName: true)
+                Self.data(key, session, offset: file.prefix, size: file.spec.total, withName: true)
             )
         }
     }
@@ -289,8 +289,10 @@ struct OffsetExchange: Exchange {
             count > 0
         else { return refuse(refusal) }
         return .perform(.append(held, key, offset: offset)) { result in
-            guard case .success(.received(.committed(_, isWhole: true))) = result else { return refuse(refusal) }
-            return publish(key)
+            guard case .success(.received(.committed(let progress, isWhole: true))) = result else {
+                return refuse(refusal)
+            }
+            return publish(key, total: progress.spec.total)
         }
     }
 }
