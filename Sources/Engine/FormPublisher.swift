@@ -99,7 +99,8 @@ extension Intake {
             for reservation in reservations { settle(reservation, isPublished: false) }
             throw error
         }
-        let inOrder = files.compactMap { file in waiting.first { $0.id == file.id } }
+        let byID = Dictionary(waiting.map { ($0.id, $0) }) { first, _ in first }
+        let inOrder = files.compactMap { byID[$0.id] }
         return try nameAll(inOrder, held, reservations, in: area)
     }
 

@@ -16,6 +16,8 @@ public final class Intake {
     let mount: Mount
     private var part: Part?
     private var held: [Held] = []
+    /// Which of these are open, or have been since files came to rest last.
+    private var openIndices: [Int] = []
     private let restingFiles: RestingFiles
     /// How many bytes the principal had left when the part began; `nil` when any number.
     private var bytesLeft: Int64?
@@ -167,17 +169,20 @@ public final class Intake {
         if reception.isSealed { throw try whySealed(place) }
         let content = try reception.hold(place)
         let digest = content.digest
+        openIndices.append(held.count)
         held.append(.open(content))
         return .held(HeldFile(index: held.count - 1), count: count, digest: digest)
     }
 
     /// Has files rest when the request holds as many open as it may.
     private func makeFilesRest() throws(UploadError) {
-        let open = held.indices.filter { if case .open(let content) = held[$0] { content.canRest } else { false } }
-        guard open.count >= Self.openFilesMax else { return }
-        for index in open {
-            if case .open(let content) = held[index] { held[index] = .resting(try content.rest(among: restingFiles)) }
+        guard openIndices.count >= Self.openFilesMax else { return }
+        for index in openIndices {
+            if case .open(let content) = held[index], content.canRest {
+                held[index] = .resting(try content.rest(among: restingFiles))
+            }
         }
+        openIndices = []
     }
 
     /// Gives up what is held to the one command that it is for; its locks and its claim end with that.
