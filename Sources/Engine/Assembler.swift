@@ -102,8 +102,8 @@ extension Engine {
             }
             return try publish(file, new, assembly: plan.assembly(in: name), in: area, tombstoneSeconds)
         } catch {
-            // Unless the ledger knows it, the new file is nobody's.
-            if try ledger.current(file) != nil { try? area.remove(name) }
+            // Unless the ledger knows it, the new file is nobody's; the upload may be gone, too.
+            if try ledger.current(file.with(staging: name)) == nil { try? area.remove(name) }
             throw error
         }
     }

@@ -15,6 +15,11 @@ public struct StoredFile: Hashable, Sendable {
     /// How its bytes come.
     public let kind: NewUpload.Kind
 
+    /// The same file with another staging file.
+    public func with(staging: String) -> StoredFile {
+        StoredFile(id: id, spec: spec, root: root, staging: staging, phase: phase, kind: kind)
+    }
+
     /// The same file, published.
     public func published(as file: PublishedFile) -> StoredFile {
         StoredFile(id: id, spec: spec, root: root, staging: staging, phase: .published(name: file.path), kind: kind)

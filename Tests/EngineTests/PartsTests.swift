@@ -17,11 +17,14 @@ private struct Upload: Sendable {
         _ bench: Bench,
         id: String = "u",
         target: Target = .test("folder/a", ifTaken: .replace),
-        layout: PartLayout = PartLayout(stride: nil)
+        layout: PartLayout = PartLayout(stride: nil),
+        handOff: HandOff = HandOff()
     ) throws {
         self.bench = bench
+        var mount = bench.mount
+        mount.handOff = handOff
         key = FileKey(SessionKey(mount: "m", principal: "ann", id: id))
-        mount = bench.mount
+        self.mount = mount
         let spec = FileSpec(field: "", fileName: "a", mediaType: "", target: target, total: layout.total ?? 0)
         let upload = NewUpload(key, spec, fields: [], kind: .parts(layout))
         _ = try Intake(bench.engine, for: mount).perform(.open(upload))
@@ -101,6 +104,33 @@ private struct Upload: Sendable {
     private let kilo = String(repeating: "k", count: 1000)
 
     init() throws { bench = try Bench() }
+
+    @Test("an upload that is removed while a file is made of its parts leaves no staging file")
+    func removedDuringAssembly() throws {
+        let veto = bench.directory + "/veto"
+        let lines = [
+            "#!/bin/sh", "touch \(bench.directory)/asked", "until [ -e \(bench.directory)/go ]; do sleep 0.02; done",
+        ]
+        try (lines.joined(separator: "\n") + "\n").write(toFile: veto, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: veto)
+        let upload = try Upload(
+            bench,
+            layout: PartLayout(stride: 4),
+            handOff: HandOff(hook: nil, veto: veto, hasManifest: false)
+        )
+        try upload.send(1, "aaaa")
+        try upload.send(2, "bbbb")
+        let bench = bench
+        Thread {
+            while !FileManager.default.fileExists(atPath: bench.directory + "/asked") { usleep(5000) }
+            if let leftovers = try? bench.ledger.remove(upload.key.session) { bench.engine.discard(leftovers) }
+            try? Data().write(to: URL(fileURLWithPath: bench.directory + "/go"))
+        }.start()
+        // The second part belongs where the first is, so that a new file is made.
+        #expect(throws: (any Error).self) { try upload.complete([(2, "bbbb")]) }
+        #expect(try bench.staged().isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: bench.root + "/folder/a"))
+    }
 
     @Test("a check beside parts that are sent again and again finds nothing wrong")
     func checkedBesideReplacements() throws {

@@ -170,6 +170,7 @@ final class DCloudContender: Contender {
             var history = History()
             // What a veto refuses is removed whenever it is whole, which is nobody's request alone.
             if traits.isRefused { history.begin(0, nil, 0..<0, empties: true, at: 0) }
+            state.histories.inherit(&history, at: time)
             // Other sizes that are on their way may take this one's place.
             for (number, attempt) in state.histories.values.flatMap(\.attempts)
             where attempt.period.ended >= time && attempt.range.lowerBound == 0 && attempt.version != nil {

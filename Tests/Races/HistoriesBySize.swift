@@ -3,6 +3,15 @@
 typealias HistoriesBySize = [Int: History]
 
 extension HistoriesBySize {
+    /// Has a new history know of what is on its way and may empty whichever file is there: removals, and beginnings of other
+    /// sizes, which both have no bytes of their own.
+    func inherit(_ history: inout History, at time: Int) {
+        for (number, attempt) in values.flatMap(\.attempts)
+        where attempt.version == nil && attempt.empties && attempt.period.ended >= time {
+            history.begin(number, nil, 0..<0, empties: true, at: attempt.period.began)
+        }
+    }
+
     /// Notes, for every size, that something begins which leaves nothing behind.
     mutating func beginEmptying(_ number: Int, at time: Int) {
         for size in keys { self[size]?.begin(number, nil, 0..<0, empties: true, at: time) }

@@ -114,7 +114,11 @@ final class OffsetContender: Contender {
         let fields = "storage_path=./&file_relative_path=\(traits.name)&file_type=bin&file_size=\(total)"
         let (number, operation) = state.withLock { state in
             let (number, time) = (state.nextNumber(), Clock.now)
-            if state.histories[total] == nil { state.histories[total] = newHistory(state.patches, at: time) }
+            if state.histories[total] == nil {
+                var history = newHistory(state.patches, at: time)
+                state.histories.inherit(&history, at: time)
+                state.histories[total] = history
+            }
             // A file of another size makes way, and so does the account of one that is finished.
             state.histories.beginEmptying(number, at: time)
             return (number, total == state.total ? "POST" : "POST size")
