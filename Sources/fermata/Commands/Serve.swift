@@ -158,7 +158,7 @@ struct Serve: ParsableCommand {
             urgentParameter: Responder.urgentParameter
         )
         let pool = try WorkerPool(on: listener, workers: workers, handlers)
-        Deliverer(engine: engine, logger: logger).start()
+        Deliverer(engine) { Self.log($0, logger) }.start()
         logger.info("serving", metadata: ["listen": "\(listen)", "workers": "\(workers)"])
         while Signals.wait(milliseconds: Self.sweepMilliseconds) == nil {
             let jump = clock.jump(now: engine.now(), uptime: (ContinuousClock.now - uptime).components.seconds)
@@ -225,6 +225,22 @@ struct Serve: ParsableCommand {
             }
         } catch {
             logger.error("sweep failed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Logs an attempt to deliver an event.
+    private static func log(_ result: Result<Engine.Delivery, UploadError>, _ logger: Logger) {
+        switch result {
+        case .success(let delivery):
+            var metadata: Logger.Metadata = [
+                "event": "\(delivery.event.id)", "program": "\(delivery.event.program)",
+                "attempt": "\(delivery.event.attempts)",
+            ]
+            if !delivery.output.isEmpty { metadata["output"] = "\(delivery.output)" }
+            guard let failure = delivery.failure else { return logger.info("event delivered", metadata: metadata) }
+            metadata["reason"] = "\(failure)"
+            logger.warning("event not delivered", metadata: metadata)
+        case .failure(let error): logger.error("events cannot be delivered", metadata: ["reason": "\(error)"])
         }
     }
 

@@ -3,7 +3,7 @@ import Ledger
 import Staging
 public import Uploads
 
-// Whether the ledger is true of the disk.
+// Compares the ledger with the disk.
 
 /// Something in which ledger and disk differ.
 public struct Finding: Hashable, Sendable, CustomStringConvertible {

@@ -2,7 +2,7 @@ import Ledger
 import Staging
 import Uploads
 
-// What is on disk, and what is to be thought of it when a sync fails.
+// Syncs, and what a failed sync means.
 
 extension Engine {
     /// Syncs a file to which many segments have come, so that the ledger can forget them one by one.

@@ -2,7 +2,7 @@ public import Ledger
 import Staging
 public import Uploads
 
-// What those see and do who look after the service.
+// For operators: what there is, and what may be removed.
 
 /// The state of a service.
 public struct Survey: Sendable {
