@@ -1,15 +1,19 @@
 /// The fields of a header block, by their places.
 struct HeaderFields {
     /// The block, unfolded.
-    let block: [UInt8]
+    private(set) var block: [UInt8]
     private var fields: [(name: Range<Int>, value: Range<Int>)] = []
 
     /// - Throws: `headerMalformed`.
-    init(_ folded: [UInt8]) throws(MultipartError) {
-        block = Self.unfolding(folded)
+    init(_ block: [UInt8]) throws(MultipartError) {
+        self.block = block
         var start = 0
         while start < block.count {
             let end = Self.lineEnd(block, from: start)
+            if end + 2 < block.count, block[end + 2].isBlank {
+                self = try HeaderFields(Self.unfolding(block))
+                return
+            }
             try take(start..<end)
             start = end + 2
         }
@@ -32,16 +36,27 @@ struct HeaderFields {
     /// dashes is a delimiter line in a header that has no end.
     private mutating func take(_ line: Range<Int>) throws(MultipartError) {
         var colon = line.lowerBound
-        while colon < line.upperBound, block[colon] != UInt8(ascii: ":") { colon += 1 }
-        var nameEnd = colon
-        while nameEnd > line.lowerBound, block[nameEnd - 1].isBlank { nameEnd -= 1 }
-        let name = line.lowerBound..<nameEnd
-        guard colon < line.upperBound, let first = block[name].first, !first.isBlank,
-            !block[name].starts(with: "--".utf8),
-            block[name].allSatisfy({ $0.isBlank || (0x21...0x7E).contains($0) }),
-            block[colon..<line.upperBound].allSatisfy({ $0 != 0x0D && $0 != 0x0A })
+        var (blanksAtEnd, hasBlanks, isMalformed) = (0, false, false)
+        while colon < line.upperBound, block[colon] != UInt8(ascii: ":") {
+            if block[colon].isBlank {
+                blanksAtEnd += 1
+            } else {
+                if blanksAtEnd > 0 { hasBlanks = true }
+                blanksAtEnd = 0
+                if !(0x21...0x7E).contains(block[colon]) { isMalformed = true }
+            }
+            colon += 1
+        }
+        var index = colon
+        while index < line.upperBound {
+            if block[index] == 0x0D || block[index] == 0x0A { isMalformed = true }
+            index += 1
+        }
+        let name = line.lowerBound..<colon - blanksAtEnd
+        guard !isMalformed, colon < line.upperBound, let first = block[name].first, !first.isBlank,
+            !block[name].starts(with: "--".utf8)
         else { throw .headerMalformed(clientText(block[line])) }
-        guard !block[name].contains(where: \.isBlank) else { return }
+        if hasBlanks { return }
         fields.append((name, block.trimmingWhiteSpace(colon + 1..<line.upperBound)))
     }
 
@@ -55,7 +70,7 @@ struct HeaderFields {
         return block.count
     }
 
-    /// The block with each folded line behind the one before, separated by a space; nearly always it has none.
+    /// The block with each folded line behind the one before, separated by a space.
     private static func unfolding(_ block: [UInt8]) -> [UInt8] {
         var unfolded: [UInt8] = []
         var start = 0

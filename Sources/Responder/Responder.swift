@@ -67,14 +67,16 @@ public struct Responder: Sendable {
             return answerMisconfigured(request, error)
         }
         var body = BodyReader(RequestBody(request, buffers), drainBytesMax: handler.drainBytesMax)
-        let (dialect, mount) = (location.parameters.dialect, location.parameters.mount)
-        let crossOrigin = CrossOrigin(head.request, dialect.crossOrigin, on: mount)
+        let dialect = location.parameters.dialect
+        let crossOrigin = CrossOrigin(head.request, dialect.crossOrigin, on: location.parameters.mount)
         let answer: Answer
         if let fault {
             _ = body.drain()
-            answer = crossOrigin.extending(dialect.answer(to: .refused(fault), on: mount))
+            answer = crossOrigin.extending(dialect.answer(to: .refused(fault), on: location.parameters.mount))
         } else {
-            answer = crossOrigin.extending(crossOrigin.preflight ?? handler.answer(head, in: dialect, on: mount, &body))
+            answer = crossOrigin.extending(
+                crossOrigin.preflight ?? handler.answer(head, in: dialect, on: location.parameters.mount, &body)
+            )
         }
         let count = body.count
         finish(body.release(), bytes: count, head, on: location.parameters, answer, since: start)

@@ -43,6 +43,8 @@ struct DCloudExchange: Exchange {
     private struct FilePart {
         let name: String
         let fileName: String
+        /// Where it is stored.
+        let path: RelativePath
         let mediaType: String
         let hasFileName: Bool
         let contentRange: String?
@@ -112,6 +114,7 @@ struct DCloudExchange: Exchange {
         let file = FilePart(
             name: name,
             fileName: fileName,
+            path: RelativePath(fileName: fileName, on: mount),
             mediaType: mediaType,
             hasFileName: header.hasFileName,
             contentRange: header.contentRange ?? contentRange,
@@ -179,8 +182,7 @@ struct DCloudExchange: Exchange {
     private static let wrongType = DCloudError.refused("this type of file is not allowed")
 
     private func allows(_ file: FilePart) -> Bool {
-        let stored = RelativePath(fileName: file.fileName, on: mount).name ?? ""
-        return mount.allows(fileName: stored, mediaType: file.mediaType)
+        mount.types.isEmpty || mount.allows(fileName: file.path.name ?? "", mediaType: file.mediaType)
     }
 
     private func spec(of file: FilePart, total: Int64) -> FileSpec {
@@ -188,7 +190,7 @@ struct DCloudExchange: Exchange {
             field: file.name,
             fileName: file.fileName,
             mediaType: file.mediaType,
-            target: Target(RelativePath(fileName: file.fileName, on: mount), ifTaken: .addNumber),
+            target: Target(file.path, ifTaken: .addNumber),
             total: total
         )
     }

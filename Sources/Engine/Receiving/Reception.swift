@@ -136,7 +136,8 @@ struct Reception: ~Copyable {
     /// Whether another request has written over the place of these bytes, or has sealed the file; if not, nobody does until
     /// the next pause.
     mutating func isOvertaken() throws(UploadError) -> Bool {
-        if isSealed { return false }
+        // It is asked for each block: the purpose is looked at, not copied.
+        guard case .inPlace = purpose, !isSealed else { return false }
         do { try file.hold() } catch .sealed { return true } catch { throw error.uploadError }
         return false
     }

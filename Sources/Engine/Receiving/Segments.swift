@@ -122,7 +122,7 @@ extension Intake {
     /// Sends bytes aside from now on when another request has written over the place that these have claimed; those that
     /// have come go with them if they are still there. Else their place is theirs until the next pause.
     func keepPlace(of reception: inout Reception) throws(UploadError) {
-        guard case .inPlace(let file) = reception.purpose, try reception.isOvertaken(), try reception.regain() else {
+        guard try reception.isOvertaken(), case .inPlace(let file) = reception.purpose, try reception.regain() else {
             return
         }
         let area = try engine.area(file.root)
