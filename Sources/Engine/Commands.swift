@@ -166,6 +166,7 @@ extension Intake {
         switch try admit(segment) {
         case .acknowledge(let file): return Receipt.committed(file.finishedProgress, isWhole: true)
         case .receive(var reception):
+            try keepPlace(of: &reception)
             try reception.copy(from: content)
             return try commit(reception, of: segment, checksum: content.checksum)
         }

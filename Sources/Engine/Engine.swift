@@ -27,6 +27,7 @@ public struct Engine: Sendable {
     let programs: Set<String>?
     /// What this process has found of its roots.
     let rootsInUse = Roots()
+    let recentFiles = RecentFiles()
     let notice: @Sendable (Postponement) -> Void
 
     /// - Parameters:

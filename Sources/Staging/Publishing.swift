@@ -25,6 +25,17 @@ extension StagingFile {
         try Errno.wrap("unseal staging file") { () throws(Errno) in try setMode(Self.openMode, of: file) }
     }
 
+    /// By how many bytes a file that takes bytes again is made longer at most.
+    private static let lengtheningMax: Int64 = 1 << 20
+
+    /// Makes a file longer that was trimmed: it had that size before, and who was overtaken since must not take it for
+    /// what it was.
+    public func lengthen() throws(StagingError) {
+        let file = file
+        let status = try Errno.wrap("stat staging file") { () throws(Errno) in try Staging.status(of: file) }
+        try lengthen(Int64(status.st_size), by: .random(in: 2...Self.lengtheningMax))
+    }
+
     /// Names the sealed anonymous file by a path below the root, making the folders above it.
     ///
     /// An error says that the file has not got its name.

@@ -261,24 +261,34 @@ public struct StagingFile: ~Copyable {
         return try Errno.wrap("claim bytes") { () throws(Errno) in try tryLock(file, .exclusive, place) }
     }
 
-    /// Gives a claim back, while bytes are still on their way to the file.
-    public func giveUpClaim(_ range: ByteRange) throws(StagingError) {
+    /// Gives up all claims of bytes, while bytes are still on their way to the file.
+    public func giveUpClaims() throws(StagingError) {
         try markInUse()
-        guard let place = Self.bytes.claim(on: range) else { return }
+        guard let places = ByteRange(offset: Self.bytes.end + ByteRange.claimsBegin, end: .max) else { return }
         let file = file
-        try Errno.wrap("give up claim") { () throws(Errno) in _ = try tryLock(file, .none, place) }
+        try Errno.wrap("give up claims") { () throws(Errno) in _ = try tryLock(file, .none, places) }
     }
 
     /// Takes the exclusive lock to write over bytes that others may have claimed: those write no more byte.
     ///
+    /// - Returns: whether others have claimed any of the bytes; then `endOver` is to be called once they are committed.
     /// - Throws: `sealed` when the file has been published or removed since it was opened.
-    public mutating func lockOver(_ range: ByteRange) throws(StagingError) {
+    public mutating func lockOver(_ range: ByteRange) throws(StagingError) -> Bool {
         try lockExclusively()
         let size = try requireUnsealed()
-        if try claim(range) { return }
+        if try claim(range) { return false }
+        try lengthen(size, by: 1)
+        return true
+    }
+
+    /// Has those write no more byte, too, who have claimed bytes since `lockOver`, and have looked in vain for committed ones.
+    public func endOver() throws(StagingError) { try lengthen(try requireUnsealed(), by: 1) }
+
+    /// Makes a file longer than it has ever been, so that whoever watches it sees that.
+    func lengthen(_ size: Int64, by count: Int64) throws(StagingError) {
         let file = file
         try Errno.wrap("extend staging file") { () throws(Errno) in
-            let (longer, overflow) = size.addingReportingOverflow(1)
+            let (longer, overflow) = size.addingReportingOverflow(count)
             if overflow { throw .fileTooLarge }
             try truncate(file, to: longer)
         }
@@ -382,10 +392,12 @@ extension ByteRange {
         return range
     }
 
-    /// Where bytes of a range are claimed: behind the mark of a file in use, as far as locks reach. What would lie beyond
-    /// that shares the last place.
+    /// How far behind the range its bytes are claimed: behind the mark of a file in use.
+    fileprivate static let claimsBegin: Int64 = 1 << 21
+
+    /// Where bytes of a range are claimed, as far as locks reach. What would lie beyond that shares the last place.
     fileprivate func claim(on range: ByteRange) -> ByteRange? {
-        let start = end + (1 << 21)
+        let start = end + Self.claimsBegin
         let offset = min(range.offset, .max - 1 - start)
         return ByteRange(offset: start + offset, count: max(min(range.count, .max - start - offset), 1))
     }

@@ -126,8 +126,8 @@ public struct Mount: Hashable, Sendable {
 
     /// 1 TiB.
     public static let defaultFileBytesMax: Int64 = 1 << 40
-    /// Enough for 4 GiB in segments of 100 KiB that come in any order: a random order leaves a quarter as many ranges
-    /// as segments at its worst. docs/dialects/dcloud.md 1.4.3 says 1024, which a shuffled 1 GiB upload exceeds.
+    /// Enough for 6 GiB in segments of 100 KiB that come in a random order, which leaves a quarter as many ranges as
+    /// segments at its worst (docs/dialects/dcloud.md 1.4.3).
     public static let defaultDisjointRangesMax = 16_384
 
     /// The server in the default name of a mount; `nil` of any other name.

@@ -533,14 +533,16 @@ final class Bench: Sendable {
     @Test("an expired upload to which bytes are on their way is left alone, and a dry run leaves everything")
     func liveWriter() throws {
         try bench.receive("0123", 0, 4)
-        let slow = bench.intake()
-        try slow.begin(bench.segment(4, 10))
-        bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 60 }
-        let report = try bench.engine.sweep()
-        #expect(report.inUse.count == 1)
-        #expect(report.expired.isEmpty)
-        try slow.write("456789")
-        #expect(try slow.end(isCutOff: false) == committed(10, isWhole: true), "its last byte makes it live again")
+        do {
+            let slow = bench.intake()
+            try slow.begin(bench.segment(4, 10))
+            bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 60 }
+            let report = try bench.engine.sweep()
+            #expect(report.inUse.count == 1)
+            #expect(report.expired.isEmpty)
+            try slow.write("456789")
+            #expect(try slow.end(isCutOff: false) == committed(10, isWhole: true), "its last byte makes it live again")
+        }
         bench.clock.seconds.withLock { $0 += bench.mount.idleSeconds + 60 }
         #expect(try bench.engine.sweep(isDryRun: true).expired.count == 1)
         #expect(try bench.staged().count == 1)

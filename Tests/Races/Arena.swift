@@ -172,6 +172,9 @@ protocol Contender: AnyObject, Sendable {
     func act(_ chance: inout Chance)
     /// Whether it has come to an end, and has been meddled with for long enough.
     var isSpent: Bool { get }
+    /// Whether it may be whole and wait for a repeat of its last bytes, as a request was cut or refused that has brought
+    /// some.
+    var mayWaitForName: Bool { get }
     /// Brings it to its end, as its only client.
     func close()
     /// Notes that an administrator begins to remove it; the number goes to `removalEnded`.
@@ -191,4 +194,5 @@ extension Contender {
     func tell(_ faults: [String]) {
         for fault in faults { arena.findings.add(fault, about: traits.name, log: log) }
     }
+    var mayWaitForName: Bool { false }
 }

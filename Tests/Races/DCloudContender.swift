@@ -29,9 +29,13 @@ final class DCloudContender: Contender {
         var requests = 0
         var sent: [Segment] = []
         var publications: [(path: String, total: Int, period: Period)] = []
+        /// When answers were on their way that said of the file that it was not complete.
+        var incomplete: [Period] = []
         var restarts = 0
         var plains: [Int: Plain] = [:]
         var log: [String] = []
+        /// Whether a request with segments was not answered with a success.
+        var hasFailures = false
 
         mutating func nextNumber() -> Int {
             number += 1
@@ -58,6 +62,7 @@ final class DCloudContender: Contender {
 
     var isSpent: Bool { state.withLock { $0.requests > Self.requestsMax } }
     var log: [String] { state.withLock { $0.log } }
+    var mayWaitForName: Bool { state.withLock { $0.hasFailures } }
     /// Each has a name of its own.
     var publicationsMax: Int { 1 }
 
@@ -152,9 +157,25 @@ final class DCloudContender: Contender {
         }
         let request = Form.request(parts, boundary: boundary)
         let manner = Manner.random(&chance, request, cuts: excess > 0 ? 0 : cuts)
-        let numbers = state.withLock { state in segments.map { begin($0, &state) } }
+        let (numbers, removal) = state.withLock { state in
+            // Other bytes for a file that is finished have its record go.
+            let removal = state.nextNumber()
+            let numbers = segments.map { begin($0, &state) }
+            for total in Set(segments.map(\.total)) {
+                state.histories[total]?.begin(removal, nil, 0..<0, empties: true, at: Clock.now)
+            }
+            return (numbers, removal)
+        }
         let (reply, period) = arena.send(operation, request, of: traits, manner, to: responder)
         let faults = state.withLock { state -> [String] in
+            if reply.status != 200 { state.hasFailures = true }
+            for total in Set(segments.map(\.total)) {
+                if state.histories[total]?.mayBeComplete(total) == true {
+                    state.histories[total]?.end(removal, at: reply.end(period), isCertain: false)
+                } else {
+                    state.histories[total]?.refuse(removal)
+                }
+            }
             let ranges = segments.map { "\($0.range)/\($0.total) version \($0.version)" }.joined(separator: ", ")
             state.log.append("\(period) \(operation) \(ranges) \(numbers): \(reply)")
             return ended(operation, Array(zip(numbers, segments)), reply, period, isWrong: excess > 0, &state)
@@ -203,8 +224,11 @@ final class DCloudContender: Contender {
         guard let total = sent.first?.1.total else { return [] }
         guard status == 200 else {
             for (index, (number, _)) in sent.enumerated() {
-                // Parts before the one that failed stay committed, and so does what a veto keeps from its name.
-                if status == 500 || status == 403 || sent.count > 1 && index < sent.count {
+                // Parts before the one that failed stay committed, and so does what a veto keeps from its name. What was
+                // committed may have been published, and its record removed, before its own request could do so.
+                let message = reply.json["message"] as? String ?? ""
+                let isGone = status == 409 && message.contains("restarted or removed meanwhile")
+                if status == 500 || status == 403 || isGone || sent.count > 1 && index < sent.count {
                     state.histories.end(number, at: period.ended, isCertain: false)
                 } else {
                     state.histories.refuse(number)
@@ -213,6 +237,11 @@ final class DCloudContender: Contender {
             if status == 403, traits.isRefused { return [] }
             if status == 500, traits.isHindered { return [] }
             if isWrong, status == 422 { return [] }
+            if status == 503, let number = sent.first?.0,
+                state.histories[total]?.isDisputed(number, during: period) == true
+            {
+                return []
+            }
             let mayDiffer = state.histories.count > 1 || state.histories[total]?.mayBeGone(during: period) == true
             if status == 409, mayDiffer { return [] }
             return ["\(operation) is answered with \(reply)"]
@@ -239,6 +268,7 @@ final class DCloudContender: Contender {
             let prefix = range.split(separator: "-").last.flatMap({ Int($0) })
         else { return ["says \(file)"] }
         (state.total, state.prefix) = (size, prefix)
+        if file["complete"] as? Bool == false { state.incomplete.append(period) }
         guard let history = state.histories[size] else { return ["is said to have \(size) bytes, which nobody said"] }
         if let fault = history.fault(ofPrefix: prefix, total: size, during: period) {
             return ["range 0-\(prefix) of \(size): \(fault)"]
@@ -348,8 +378,10 @@ final class DCloudContender: Contender {
                     }
                 } else if let history = state.histories[bytes.count] {
                     sizes[bytes.count, default: 0] += 1
+                    // Whoever told of it first may only have sent a finished file again.
                     let told = state.publications.filter { $0.path == path }.map(\.period.began).min() ?? 0
-                    if let fault = history.fault(of: bytes, content: content, sealedAfter: told) {
+                    let open = state.incomplete.filter { $0.ended < told }.map(\.began).max() ?? 0
+                    if let fault = history.fault(of: bytes, content: content, sealedAfter: open) {
                         faults.append("\(path): \(fault)")
                     }
                 } else {

@@ -135,6 +135,17 @@ struct History {
         attempts.values.contains { $0.version != nil && $0.range.upperBound == total }
     }
 
+    /// Whether all bytes of the file may have been written.
+    func mayBeComplete(_ total: Int) -> Bool {
+        cells(total).allSatisfy { cell in attempts.values.contains { $0.covers(cell.lowerBound) } }
+    }
+
+    /// Whether others have written, or tried to, while an attempt was on its way.
+    func isDisputed(_ number: Int, during look: Period) -> Bool {
+        attempts.contains { $0.key != number && $0.value.version != nil && !$0.value.period.precedes(look) }
+            || refused.contains { $0.key != number && $0.value.version != nil && !$0.value.period.precedes(look) }
+    }
+
     /// What is wrong with a file's prefix, as a look at the file has found it; `nil` when nothing is.
     ///
     /// - Parameter isExact: whether the byte behind the prefix was said to be missing.

@@ -178,6 +178,7 @@ final class Round: Sendable {
         let lines = ending.output.split(separator: "\n").filter { line in
             if line.contains("is whole but has no final name") {
                 return !line.contains(Traits.hindered) && !line.contains(Traits.refused)
+                    && !contenders.contains { $0.mayWaitForName && line.contains($0.traits.name) }
                     && arena.fleet.isHealthy(since: ending.period.began)
             }
             return line != "nothing is wrong" && !line.hasSuffix(" differences")

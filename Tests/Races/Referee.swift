@@ -50,6 +50,7 @@ struct Referee {
             let ending = try commands.run("check")
             let lines = ending.output.split(separator: "\n").filter { line in
                 !line.contains(Traits.hindered) && line != "nothing is wrong" && !line.hasSuffix(" differences")
+                    && !contenders.contains { $0.mayWaitForName && line.contains($0.traits.name) }
             }
             if !lines.isEmpty { find("check says \(when): \(lines.joined(separator: "; "))") }
         } catch { find("check \(when): \(error)") }
@@ -108,6 +109,8 @@ struct Referee {
             events = try commands.events()
         }
         for event in events where event.state != "delivered" { find("an event is \(event.state): \(event.document)") }
+        // A manifest that is written later is nothing that a program is told.
+        events.removeAll { $0.key.hasSuffix(".json") }
         let told = arena.directory.appending(path: "told")
         var keys: Set<String> = []
         for name in try FileManager.default.contentsOfDirectory(atPath: told.path) {

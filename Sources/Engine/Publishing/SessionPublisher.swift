@@ -93,6 +93,9 @@ extension Engine {
                     discard(leftovers + [Leftover(root: file.root, staging: name)])
                 }
                 throw .refused(message: message)
+            } catch {
+                try makeWritable(staging, of: file)
+                throw error
             }
         }
         let inode = try staged { () throws(StagingError) in
@@ -101,7 +104,7 @@ extension Engine {
         }
         do { try sync(staging) } catch {
             try dropUnsynced(of: file)
-            try staged { () throws(StagingError) in try staging.unseal() }
+            try makeWritable(staging, of: file)
             throw error.uploadError
         }
         return ReadyFile(file: file, assembly: assembly, account: account, inode: inode)
@@ -122,11 +125,23 @@ extension Engine {
         return try publish(ready.file, tombstoneSeconds: tombstoneSeconds)
     }
 
+    /// Makes a file writable again that may be trimmed and sealed, with its exclusive lock held.
+    func makeWritable(_ staging: borrowing StagingFile, of file: StoredFile) throws(UploadError) {
+        try staged { () throws(StagingError) in
+            switch file.kind {
+            case .ranges: try staging.lengthen()
+            // Parts have slots, which nobody else writes to.
+            case .parts: break
+            }
+            try staging.unseal()
+        }
+    }
+
     /// Lets a file take bytes again that is not to get its name now.
     func abandon(_ ready: ReadyFile, _ staging: borrowing StagingFile) {
         switch ready.file.phase {
         // Should it stay sealed, whoever writes to it next opens it again.
-        case .reserved, .open: try? staging.unseal()
+        case .reserved, .open: try? makeWritable(staging, of: ready.file)
         case .publishing, .published, .cancelled: break
         }
     }
@@ -157,7 +172,7 @@ extension Engine {
             return finish(file, ready.account, ready.inode, as: path, unsynced, tombstoneSeconds)
         } catch {
             // The file takes bytes again, unless the ledger has begun what the next call or start will finish.
-            if !hasBegun { try staged { () throws(StagingError) in try staging.unseal() } }
+            if !hasBegun { try makeWritable(staging, of: file) }
             throw error
         }
     }

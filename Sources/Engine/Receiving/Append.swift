@@ -120,6 +120,7 @@ extension Intake {
             throw .offsetMismatch(committed: segment.range.offset)
         }
         if commit.needsSync { try engine.syncSegments(of: file, content.file) }
+        if commit.isWhole { keep(content) }
         return receipt(for: file, commit)
     }
 
@@ -164,6 +165,7 @@ extension Intake {
             throw error
         }
         engine.discard(replaced.leftovers)
+        if replaced.commit.isWhole { keep(staging) }
         return receipt(for: replaced.file, replaced.commit)
     }
 }

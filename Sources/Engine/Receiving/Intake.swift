@@ -19,6 +19,8 @@ public final class Intake {
     /// Which of these are open, or have been since files came to rest last.
     private var openIndices: [Int] = []
     private let restingFiles: RestingFiles
+    /// The open file of the upload that this request has made whole last, and is about to publish.
+    private var whole: AnyObject?
     /// How many bytes the principal had left when the part began; `nil` when any number.
     private var bytesLeft: Int64?
     /// Whether the mount's root was found to be there in this request.
@@ -133,7 +135,10 @@ public final class Intake {
             // Without a byte there is nothing to keep, and nothing that another file should make way for.
             let keepsPrefix = isCutOff && reception.count > 0
             try keepPlace(of: &reception)
-            if !keepsPrefix, !reception.isSealed { try reception.fit(segment) }
+            if !keepsPrefix, !reception.isSealed {
+                try keepPlaceOfExtra(of: &reception, segment)
+                try reception.fit(segment)
+            }
             let checksum = reception.checksumValue
             return try commit(reception, of: segment, checksum: checksum)
         case .acknowledged(let file, let range, let checksum, let rest):
@@ -212,6 +217,16 @@ public final class Intake {
         return content
     }
 
+    /// Has a file that is whole count as in use until the request ends: it is about to get its name.
+    func keep(_ file: consuming StagingFile) {
+        // For whoever finds it without a mark, it only seems to be left behind.
+        try? file.markInUse()
+        whole = WholeFile(file)
+    }
+
+    /// As above; the bytes were held.
+    func keep(_ content: HeldContent) { whole = content }
+
     /// Why bytes could not be written any more to where they were to be held.
     private func whySealed(_ place: HeldPlace) throws(UploadError) -> UploadError {
         switch place {
@@ -239,6 +254,13 @@ public final class Intake {
         let area = try engine.area(mount.root)
         return try staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }
     }
+}
+
+/// A file that is open as long as this exists.
+private final class WholeFile {
+    private let file: StagingFile
+
+    init(_ file: consuming StagingFile) { self.file = file }
 }
 
 extension HeldPlace {

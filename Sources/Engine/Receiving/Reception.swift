@@ -157,14 +157,17 @@ struct Reception: ~Copyable {
         return !isSealed
     }
 
+    /// Claims further bytes of the file; false when another request has claimed any of them.
+    func claim(_ range: ByteRange) throws(UploadError) -> Bool {
+        do { return try file.claim(range) } catch { throw error.uploadError }
+    }
+
     /// Moves what has come of a segment to a scratch file, where the rest will go too.
     mutating func goOn(aside other: consuming StagingFile, of segmentFile: StoredFile) throws(UploadError) {
         let range = try writtenRange()
         do { try other.copy(range, of: file, to: 0) } catch { throw error.uploadError }
         file.yield()
-        if let claimed = ByteRange(offset: base, count: countMax) {
-            do { try file.giveUpClaim(claimed) } catch { throw error.uploadError }
-        }
+        do { try file.giveUpClaims() } catch { throw error.uploadError }
         swap(&file, &other)
         marked = consume other
         base = 0
@@ -182,6 +185,9 @@ struct Reception: ~Copyable {
         pause()
         return file
     }
+
+    /// The staging file of the upload whose bytes went aside.
+    mutating func takeMarked() -> StagingFile? { marked.take() }
 
     /// What is held, now that no more bytes come.
     consuming func hold(_ place: HeldPlace) throws(UploadError) -> HeldContent {

@@ -35,7 +35,11 @@ extension Reception {
 extension Intake {
     /// Finds the place for a segment's bytes.
     func admit(_ segment: Segment) throws(UploadError) -> AdmittedSegment {
+        let index = RecentFiles.Index(segment.key, field: segment.spec.field)
+        var place = engine.recentFiles.place(at: index)
         for _ in 0..<Self.lookUpsMax {
+            // Before the look-up: whoever has had a claim on these bytes may have committed some until now.
+            var claim = try place.flatMap { (place) throws(UploadError) in try self.claim(segment.range, of: place) }
             guard
                 let (file, overlaps) = try engine.ledger.file(
                     segment.spec.field,
@@ -44,14 +48,18 @@ extension Intake {
                     now: engine.now()
                 )
             else {
-                if let reception = try startFile(segment, in: engine.area(mount.root)) { return .receive(reception) }
+                if let reception = try startFile(segment, at: index, in: engine.area(mount.root)) {
+                    return .receive(reception)
+                }
                 continue
             }
             switch file.phase.admission(of: segment.range, declared: segment.spec, stored: file.spec) {
             case .write:
-                if let reception = try receive(segment, into: file, aside: overlaps, in: engine.area(file.root)) {
+                if let reception = try receive(segment, into: file, claim.take(), overlaps: overlaps) {
                     return .receive(reception)
                 }
+                place = StagingPlace(file)
+                engine.recentFiles.remember(StagingPlace(file), at: index)
             case .replace:
                 return .receive(try receiveReplacement(segment, in: engine.area(mount.root)))
             case .acknowledge:
@@ -70,7 +78,11 @@ extension Intake {
     }
 
     /// Makes the file of a first segment; `nil` when another request made one first.
-    private func startFile(_ segment: Segment, in area: borrowing StagingArea) throws(UploadError) -> Reception? {
+    private func startFile(
+        _ segment: Segment,
+        at index: RecentFiles.Index,
+        in area: borrowing StagingArea
+    ) throws(UploadError) -> Reception? {
         let new = newFile(segment.key, segment.spec)
         var staging = try reservedFile(segment.spec.total, in: area)
         do {
@@ -95,38 +107,9 @@ extension Intake {
             try staged { () throws(StagingError) in try area.remove(new.staging) }
             return nil
         }
+        engine.recentFiles.remember(StagingPlace(file), at: index)
         let range = segment.range
         return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
-    }
-
-    /// Opens the file of a further segment; `nil` when it has moved on since it was looked up.
-    private func receive(
-        _ segment: Segment,
-        into file: StoredFile,
-        aside: Bool,
-        in area: borrowing StagingArea
-    ) throws(UploadError) -> Reception? {
-        let range = segment.range
-        guard let staging = try engine.openUnsealed(file, in: area) else { return nil }
-        // Bytes that another request is sending now may be committed before these.
-        if !aside, try staged({ () throws(StagingError) in try staging.claim(range) }) {
-            return Reception(.inPlace(file), into: staging, base: range.offset, countMax: range.count)
-        }
-        let scratch = try staged { () throws(StagingError) in
-            try staging.markInUse()
-            return try StagingFile.anonymous(in: area)
-        }
-        return Reception(.aside(file), into: scratch, base: 0, countMax: range.count, marking: staging)
-    }
-
-    /// Sends bytes aside from now on when another request has written over the place that these have claimed; those that
-    /// have come go with them if they are still there. Else their place is theirs until the next pause.
-    func keepPlace(of reception: inout Reception) throws(UploadError) {
-        guard try reception.isOvertaken(), case .inPlace(let file) = reception.purpose, try reception.regain() else {
-            return
-        }
-        let area = try engine.area(file.root)
-        try reception.goOn(aside: staged { () throws(StagingError) in try StagingFile.anonymous(in: area) }, of: file)
     }
 
     /// Makes the file that takes another's place once this segment is committed.
@@ -165,14 +148,16 @@ extension Intake {
             try syncIfDurable(reception.file)
             let commit = try engine.ledger.commit(committed, to: file, limits: limits)
             if commit.needsSync { try engine.syncSegments(of: file, reception.file) }
+            if commit.isWhole { keep(reception.release()) }
             return receipt(for: file, commit)
         case .aside(let file):
             let area = try engine.area(file.root)
             guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
             else { return try receiptForSealed(file) }
+            let isDisputed: Bool
             do {
                 // Until the commit nobody else commits or compares bytes of the file.
-                try staging.lockOver(range)
+                isDisputed = try staging.lockOver(range)
             } catch .sealed {
                 return try receiptForSealed(file)
             } catch {
@@ -185,7 +170,9 @@ extension Intake {
             }
             try syncIfDurable(staging)
             let commit = try engine.ledger.commit(committed, to: file, limits: limits)
+            if isDisputed { do { try staging.endOver() } catch { throw error.uploadError } }
             if commit.needsSync { try engine.syncSegments(of: file, staging) }
+            if commit.isWhole, let marked = reception.takeMarked() { keep(marked) }
             return receipt(for: file, commit)
         case .replacement(let new):
             try syncIfDurable(reception.file)
@@ -195,6 +182,7 @@ extension Intake {
             do {
                 let replaced = try engine.ledger.replace(with: new, committed, limits: limits)
                 engine.discard(replaced.leftovers)
+                if replaced.commit.isWhole { keep(staging) }
                 return receipt(for: replaced.file, replaced.commit)
             } catch {
                 // As above.
@@ -224,7 +212,8 @@ extension Intake {
         switch file.phase {
         case .publishing, .published: return .committed(file.finishedProgress, isWhole: true)
         case .reserved, .open:
-            guard commit.isWhole else { throw .superseded }
+            // Another request has written over its bytes, or tries in vain to publish the file.
+            guard commit.isWhole else { throw .uploadBusy }
             return receipt(for: file, commit)
         case .cancelled: throw .cancelled
         }

@@ -107,7 +107,7 @@ extension Engine {
         report.segmentsLost += lost.count + lostParts.count
         if !lost.isEmpty { try ledger.drop(lost, of: file) }
         if !lostParts.isEmpty { discard(try ledger.drop(lostParts, of: file)) }
-        try staged { () throws(StagingError) in try staging.unseal() }
+        try makeWritable(staging, of: file)
     }
 
     /// The segments and parts of a file whose bytes are not those that were committed.
@@ -189,7 +189,7 @@ extension Engine {
         case .reserved, .open: break
         case .publishing, .published, .cancelled: return
         }
-        try staged { () throws(StagingError) in try staging.unseal() }
+        try makeWritable(staging, of: file)
     }
 
     /// Forgets a file whose staging file is gone although the ledger says that it is being written.
