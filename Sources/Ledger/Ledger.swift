@@ -44,7 +44,11 @@ public protocol Ledger: Sendable {
     func markSynced(_ segments: [CommittedSegment], of file: StoredFile) throws(UploadError)
 
     /// Puts a new file, with its first segment, in the place of the one that the session has under its field name.
+    ///
+    /// - Parameter known: the one that is meant; `nil` for any.
+    /// - Throws: `superseded` when the session has another one by now.
     func replace(
+        _ known: StoredFile?,
         with file: NewFile,
         _ segment: CommittedSegment,
         limits: CommitLimits

@@ -114,6 +114,7 @@ extension SQLiteLedger {
     }
 
     public func replace(
+        _ known: StoredFile?,
         with new: NewFile,
         _ segment: CommittedSegment,
         limits: CommitLimits
@@ -127,6 +128,7 @@ extension SQLiteLedger {
                 if old.staging == new.staging, let open = try db.openFile(old) {
                     return (old, try db.add(segment, to: open, limits), leftovers)
                 }
+                if let known, known.id != old.id || known.staging != old.staging { throw UploadError.superseded }
                 leftovers += try db.leftovers(of: old.id)
             }
             let file = try db.place(new, in: session, phase: .open)

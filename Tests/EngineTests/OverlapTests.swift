@@ -2,7 +2,6 @@ import Foundation
 import Ledger
 import Staging
 import Testing
-import Threading
 import Uploads
 
 @testable import Engine
@@ -109,27 +108,31 @@ import Uploads
         #expect(try bench.content("a") == "0123456789")
     }
 
-    @Test("a request that claims bytes while another is about to commit them, which others had claimed, writes over none")
+    /// What the engine's clock does once, besides telling the time.
+    private final class Hook: @unchecked Sendable {
+        var action: (() -> Void)?
+    }
+
+    @Test("who claims bytes while another is about to commit them, which others had claimed, writes over none")
     func lateClaim() throws {
-        let hook = Locked<(@Sendable () -> Void)?>(nil)
+        let hook = Hook()
         let engine = Engine(ledger: bench.ledger) {
-            hook.withLock { $0.take() }?()
+            let action = hook.action
+            hook.action = nil
+            action?()
             return 1_000_000
         }
-        let mount = bench.mount
-        let first = Intake(engine, for: mount)
+        let first = Intake(engine, for: bench.mount)
         try first.begin(bench.segment(0, 2))
-        let over = Intake(engine, for: mount)
+        let over = Intake(engine, for: bench.mount)
         try over.begin(bench.segment(0, 10))
         try over.write("0123456789")
-        let late = Intake(engine, for: mount)
+        let late = Intake(engine, for: bench.mount)
         let segment = try bench.segment(4, 8)
-        hook.withLock { hook in
-            // The time is asked for last before the commit.
-            hook = { do { try late.begin(segment) } catch { Issue.record(error) } }
-        }
+        // The time is asked for last before the commit.
+        hook.action = { do { try late.begin(segment) } catch { Issue.record(error) } }
         _ = try over.end(isCutOff: false)
-        #expect(hook.withLock { $0 } == nil)
+        #expect(hook.action == nil)
         try late.write("XXXXXX")
         #expect(throws: UploadError.self) { try late.end(isCutOff: false) }
         #expect(try findings().isEmpty)
@@ -139,35 +142,53 @@ import Uploads
 
     @Test("a request that was overtaken is so still after a publication that failed, which has trimmed the file")
     func failedPublication() throws {
-        let slow = try begin(4, 8)
-        try bench.receive("0123456789", 0, 10)
-        let spec = bench.spec
-        #expect(throws: UploadError.self) {
-            let area = try bench.engine.area(bench.root)
-            let (file, _) = try #require(try bench.ledger.file(spec.field, of: bench.key, overlapping: .empty, now: 1))
-            try FaultInjection.run(failing: 8, with: .error(EIO), isLasting: false) {
-                _ = try bench.engine.prepare(file, in: area, 900)
-            }
-        }
+        var mount = bench.mount
+        mount.handOff = HandOff(hook: nil, veto: "/nothing/there", hasManifest: false)
+        let slow = Intake(bench.engine, for: mount)
+        try slow.begin(bench.segment(4, 8))
+        let whole = Intake(bench.engine, for: mount)
+        try whole.begin(bench.segment(0, 10))
+        try whole.write("0123456789")
+        _ = try whole.end(isCutOff: false)
+        #expect(throws: UploadError.self) { try bench.publish() }
         try slow.write("XXXXXX")
         #expect(throws: UploadError.self) { try slow.end(isCutOff: false) }
-        _ = try bench.publish()
-        #expect(try bench.content("a") == "0123456789")
+        #expect(try findings().isEmpty)
+        let staging = try #require(try bench.staged().first)
+        #expect(try bench.content(".fermata/" + staging).prefix(10) == "0123456789")
     }
 
-    @Test("the byte that makes a range inclusive is written over none that another has committed, or has claimed")
+    @Test("of two requests that start a file of another size at once, one adds to what the other has brought")
+    func restarts() throws {
+        try bench.receive("0123", 0, 4)
+        let spec = FileSpec(field: "f", fileName: "a", mediaType: "", target: .test("a"), total: 12)
+        let intakes = [bench.intake(), bench.intake()]
+        for (intake, count) in zip(intakes, [8, 3] as [Int64]) {
+            try intake.begin(.segment(bench.key, spec, .first(count)))
+        }
+        try intakes[0].write("01234567")
+        try intakes[1].write("abc")
+        _ = try intakes[0].end(isCutOff: false)
+        let receipt = try intakes[1].end(isCutOff: false)
+        #expect(receipt == .committed(FileProgress(spec: spec, prefix: 8), isWhole: false))
+        #expect(try bench.staged().count == 1)
+        let rest = bench.intake()
+        try rest.begin(.segment(bench.key, spec, #require(ByteRange(offset: 8, end: 12))))
+        try rest.write("89AB")
+        _ = try rest.end(isCutOff: false)
+        _ = try bench.publish()
+        #expect(try bench.content("a") == "abc3456789AB")
+    }
+
+    @Test("the byte that makes a range inclusive is not put in the place of one that another request is sending")
     func extraByte() throws {
-        try bench.receive("4567", 4, 8)
-        let inclusive = try begin(0, 4)
-        try inclusive.write("0123X")
-        try bench.receive("89", 8, 10)
+        let other = try begin(4, 8)
+        try other.write("4")
+        try bench.receive("0123X", 0, 4)
+        try other.write("567")
+        #expect(throws: UploadError.uploadBusy) { try other.end(isCutOff: false) }
         #expect(try findings().isEmpty)
-        let claimed = try begin(2, 4)
-        try claimed.write("23")
-        #expect(throws: UploadError.self) { try begin(0, 2).write("01XX"); throw UploadError.superseded }
-        _ = try claimed.end(isCutOff: false)
-        _ = try inclusive.end(isCutOff: false)
-        #expect(try findings().isEmpty)
+        try bench.receive("56789", 5, 10)
         _ = try bench.publish()
         #expect(try bench.content("a") == "0123X56789")
     }

@@ -74,7 +74,7 @@ import Uploads
             _ = try ledger.commit(try part(1, .staging(offset: 0)), to: current, limits: limits)
         } else {
             _ = try ledger.commit(try segment(0, 4), to: old, limits: limits)
-            _ = try ledger.replace(with: new("s2"), try segment(0, 4), limits: limits)
+            _ = try ledger.replace(nil, with: new("s2"), try segment(0, 4), limits: limits)
         }
         let before = try content()
         for call in LateCall.allCases {
@@ -189,7 +189,9 @@ import Uploads
             return []
         }
         let other = FileSpec(field: "f", fileName: "b", mediaType: "t", target: .test("b"), total: 8)
-        try twice("replace") { try ledger.replace(with: new("s2", other), try segment(0, 4), limits: limits).leftovers }
+        try twice("replace") {
+            try ledger.replace(nil, with: new("s2", other), try segment(0, 4), limits: limits).leftovers
+        }
         let file = try #require(try ledger.upload(FileKey(key, field: "f"), now: 1)).file
         #expect(try ledger.current(file)?.commit.prefix == 4)
         try twice("drop") {

@@ -162,7 +162,7 @@ import Uploads
         let old = try ledger.reserve(new()).file
         _ = try ledger.commit(segment(0, 4), to: old, limits: limits())
         let other = FileSpec(field: "f", fileName: "a", mediaType: "t", target: .test("a"), total: 12)
-        let replaced = try ledger.replace(with: new(other, staging: "s2"), segment(0, 3), limits: limits())
+        let replaced = try ledger.replace(nil, with: new(other, staging: "s2"), segment(0, 3), limits: limits())
         #expect(replaced.leftovers.map(\.staging) == ["s1"])
         #expect(replaced.commit.prefix == 3)
         #expect(throws: UploadError.superseded) { try ledger.commit(segment(4, 8), to: old, limits: limits()) }

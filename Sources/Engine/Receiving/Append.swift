@@ -156,7 +156,7 @@ extension Intake {
                 guard let (current, _) = try engine.ledger.current(file), current.isUndecided else {
                     throw .superseded
                 }
-                return try engine.ledger.replace(with: new, segment, limits: limits)
+                return try engine.ledger.replace(file, with: new, segment, limits: limits)
             }
         } catch {
             // What can not be removed now is an orphan for the sweep; the ledger's error is the one that matters.

@@ -87,6 +87,39 @@ extension Intake {
         try reception.goOn(aside: scratch(of: file), of: file)
     }
 
+    /// Puts bytes over those that are there, and commits them.
+    ///
+    /// - Parameter offset: where they are in their own file.
+    func commitOver(
+        _ file: StoredFile,
+        _ committed: CommittedSegment,
+        from source: borrowing StagingFile,
+        at offset: Int64
+    ) throws(UploadError) -> Receipt {
+        let range = committed.range
+        guard let bytes = ByteRange(offset: offset, count: range.count) else { throw .superseded }
+        let area = try engine.area(file.root)
+        guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
+        else { return try receiptForSealed(file) }
+        let isDisputed: Bool
+        do {
+            // Until the commit nobody else commits or compares bytes of the file.
+            isDisputed = try staging.lockOver(range)
+        } catch .sealed {
+            return try receiptForSealed(file)
+        } catch {
+            throw error.uploadError
+        }
+        // Should this process die before the commit, no checksum tells of bytes that are not there any more.
+        try engine.syncSegments(of: file, under: range, staging)
+        do { try staging.copy(bytes, of: source, to: range.offset) } catch { throw error.uploadError }
+        try syncIfDurable(staging)
+        let commit = try engine.ledger.commit(committed, to: file, limits: limits)
+        if isDisputed { do { try staging.endOver() } catch { throw error.uploadError } }
+        if commit.needsSync { try engine.syncSegments(of: file, staging) }
+        return receipt(for: file, commit)
+    }
+
     /// A file without a name in the root of another.
     private func scratch(of file: StoredFile) throws(UploadError) -> StagingFile {
         let area = try engine.area(file.root)

@@ -27,7 +27,7 @@ struct Reception: ~Copyable {
         /// They are in a scratch file, from 0: copy them over committed bytes and commit them.
         case aside(StoredFile)
         /// They are at their offset in a new file: put it in the place of the one before.
-        case replacement(NewFile)
+        case replacement(NewFile, of: StoredFile)
         /// They wait for a command.
         case held(HeldPlace)
     }

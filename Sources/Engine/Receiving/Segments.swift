@@ -61,7 +61,7 @@ extension Intake {
                 place = StagingPlace(file)
                 engine.recentFiles.remember(StagingPlace(file), at: index)
             case .replace:
-                return .receive(try receiveReplacement(segment, in: engine.area(mount.root)))
+                return .receive(try receiveReplacement(of: file, segment, in: engine.area(mount.root)))
             case .acknowledge:
                 return .acknowledge(file)
             case .finishPublishing:
@@ -114,6 +114,7 @@ extension Intake {
 
     /// Makes the file that takes another's place once this segment is committed.
     private func receiveReplacement(
+        of file: StoredFile,
         _ segment: Segment,
         in area: borrowing StagingArea
     ) throws(UploadError) -> Reception {
@@ -123,7 +124,7 @@ extension Intake {
         let staging = try reservedFile(segment.spec.total, in: area)
         let range = segment.range
         return Reception(
-            .replacement(new),
+            .replacement(new, of: file),
             into: staging,
             base: range.offset,
             countMax: range.count
@@ -151,47 +152,64 @@ extension Intake {
             if commit.isWhole { keep(reception.release()) }
             return receipt(for: file, commit)
         case .aside(let file):
-            let area = try engine.area(file.root)
-            guard var staging = try staged({ () throws(StagingError) in try StagingFile.open(file.staging, in: area) })
-            else { return try receiptForSealed(file) }
-            let isDisputed: Bool
-            do {
-                // Until the commit nobody else commits or compares bytes of the file.
-                isDisputed = try staging.lockOver(range)
-            } catch .sealed {
-                return try receiptForSealed(file)
-            } catch {
-                throw error.uploadError
-            }
-            // Should this process die before the commit, no checksum tells of bytes that are not there any more.
-            try engine.syncSegments(of: file, under: range, staging)
-            do { try staging.copy(.first(range.count), of: reception.file, to: range.offset) } catch {
-                throw error.uploadError
-            }
-            try syncIfDurable(staging)
-            let commit = try engine.ledger.commit(committed, to: file, limits: limits)
-            if isDisputed { do { try staging.endOver() } catch { throw error.uploadError } }
-            if commit.needsSync { try engine.syncSegments(of: file, staging) }
-            if commit.isWhole, let marked = reception.takeMarked() { keep(marked) }
-            return receipt(for: file, commit)
-        case .replacement(let new):
+            let receipt = try commitOver(file, committed, from: reception.file, at: 0)
+            if case .committed(_, isWhole: true) = receipt, let marked = reception.takeMarked() { keep(marked) }
+            return receipt
+        case .replacement(let new, let file):
             try syncIfDurable(reception.file)
-            let area = try engine.area(mount.root)
-            var staging = reception.release()
-            do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
-            do {
-                let replaced = try engine.ledger.replace(with: new, committed, limits: limits)
-                engine.discard(replaced.leftovers)
-                if replaced.commit.isWhole { keep(staging) }
-                return receipt(for: replaced.file, replaced.commit)
-            } catch {
-                // As above.
-                try? area.remove(new.staging)
-                throw error
-            }
+            return try replace(file, with: new, reception.release(), committed, segment)
         case .held:
             throw .outOfTurn("commit segment", "its bytes wait for a command")
         }
+    }
+
+    /// Puts a new file in the place of another, unless a request that came before has done the same: then its bytes go to
+    /// the file of that one.
+    private func replace(
+        _ file: StoredFile,
+        with new: NewFile,
+        _ staging: consuming StagingFile,
+        _ committed: CommittedSegment,
+        _ segment: Segment
+    ) throws(UploadError) -> Receipt {
+        let area = try engine.area(mount.root)
+        do { try staging.link(as: new.staging, in: area) } catch { throw error.uploadError }
+        var isPlaced = false
+        defer {
+            // As above.
+            if !isPlaced { try? area.remove(new.staging) }
+        }
+        var known = file
+        for _ in 0..<Self.lookUpsMax {
+            do throws(UploadError) {
+                let replaced = try engine.ledger.replace(known, with: new, committed, limits: limits)
+                isPlaced = true
+                engine.discard(replaced.leftovers)
+                if replaced.commit.isWhole { keep(staging) }
+                return receipt(for: replaced.file, replaced.commit)
+            } catch .superseded {
+                guard let other = try otherFile(than: known, segment) else { throw .superseded }
+                known = other
+            }
+            switch known.phase.admission(of: segment.range, declared: segment.spec, stored: known.spec) {
+            case .write: return try commitOver(known, committed, from: staging, at: committed.range.offset)
+            case .replace: continue
+            case .acknowledge, .finishPublishing, .refuse: throw .superseded
+            }
+        }
+        throw .superseded
+    }
+
+    /// The file that a segment belongs to by now; `nil` when it is the same.
+    private func otherFile(than known: StoredFile, _ segment: Segment) throws(UploadError) -> StoredFile? {
+        let found = try engine.ledger.file(
+            segment.spec.field,
+            of: segment.key,
+            overlapping: .empty,
+            now: engine.now()
+        )
+        guard let file = found?.file, file.id != known.id || file.staging != known.staging else { return nil }
+        return file
     }
 
     /// The XXH3-64 of a range of a file that is published; `nil` when it is not, or has been moved away.
@@ -207,7 +225,7 @@ extension Intake {
         .committed(FileProgress(spec: file.spec, prefix: commit.prefix), isWhole: commit.isWhole)
     }
 
-    private func receiptForSealed(_ file: StoredFile) throws(UploadError) -> Receipt {
+    func receiptForSealed(_ file: StoredFile) throws(UploadError) -> Receipt {
         guard let (file, commit) = try engine.ledger.current(file) else { throw .superseded }
         switch file.phase {
         case .publishing, .published: return .committed(file.finishedProgress, isWhole: true)
