@@ -223,7 +223,7 @@ public protocol Ledger: Sendable {
     /// Refuses an upload for which its principal has no room, before its bytes come: what `replace` would refuse.
     func requireRoom(for file: NewFile) throws(UploadError)
 
-    /// Sets bytes aside for files that belong to no session, all or none.
+    /// Sets bytes aside, durably, for files that belong to no session, all or none.
     ///
     /// - Throws: `quotaExceeded` when the principal has not so much left of `bytesMax`.
     func reserve(
@@ -237,7 +237,10 @@ public protocol Ledger: Sendable {
     /// Counts the file of a reservation, or gives the bytes back.
     func settle(_ reservation: Reservation, isPublished: Bool) throws(UploadError)
 
-    /// Forgets reservations that have counted no longer since a time in seconds since 1970.
+    /// The reservations that are not settled.
+    func reservations() throws(UploadError) -> [Reservation]
+
+    /// Forgets reservations of older versions that have counted no longer since a time in seconds since 1970.
     func removeReservations(before time: Int64) throws(UploadError)
 
     /// Sets what is counted of a principal's finished files.

@@ -79,9 +79,8 @@ extension SQLiteLedger {
             case .publishing, .published: throw UploadError.finished
             case .cancelled: throw UploadError.cancelled
             }
-            let old = try db.removePart(part.part.number, of: file.id).map {
-                Leftover(root: file.root, staging: $0)
-            }
+            let removed = try db.removePart(part.part.number, of: file.id)
+            let old = removed?.scratch.map { Leftover(root: file.root, staging: $0) }
             // Called again after its first call was carried out, it finds the part itself.
             let leftovers = old == part.leftover(of: file) ? nil : old
             try db.insert(part, of: file.id)
@@ -90,10 +89,12 @@ extension SQLiteLedger {
                 [part.part.size, file.id]
             ) { $0[0] }
             if let size, size > limits.fileBytesMax { throw UploadError.tooLarge(maxBytes: limits.fileBytesMax) }
-            if let bytesMax = limits.quotaBytesMax {
-                try db.requireRoom(bytesMax, afterPartOf: file.id, now: limits.now)
-            }
             try db.keep(current, until: limits.expiresAt)
+            // What is set aside for the file already needs no more room.
+            let grows = size ?? 0 > current.total && part.part.size > removed?.size ?? 0
+            if let bytesMax = limits.quotaBytesMax, grows || current.hasExpired(at: limits.now) {
+                try db.requireRoom(bytesMax, forFile: file.id, now: limits.now)
+            }
             return leftovers.map { [$0] } ?? []
         }
     }
@@ -155,16 +156,16 @@ extension Database {
         )
     }
 
-    /// Removes a part; returns the name of its scratch file.
+    /// Removes a part; returns its size and the name of its scratch file.
     @discardableResult
-    func removePart(_ number: Int, of file: Int64) throws -> String? {
+    func removePart(_ number: Int, of file: Int64) throws -> (size: Int64, scratch: String?)? {
         let removed: (size: Int64, scratch: String?)? = try row(
             "DELETE FROM part WHERE file = ? AND number = ? RETURNING size, scratch",
             [file, number]
         ) { ($0[0], $0[1]) }
         guard let removed else { return nil }
         try run("UPDATE file SET partBytes = partBytes - ? WHERE id = ?", [removed.size, file])
-        return removed.scratch
+        return removed
     }
 }
 

@@ -36,11 +36,14 @@ extension SQLiteLedger {
         on mount: String,
         now: Int64
     ) throws(UploadError) {
-        try write("reserve quota") { db in
+        try write("reserve quota", durable: true) { db in
             for reservation in reservations {
                 try db.run(
-                    "INSERT OR REPLACE INTO reservation (key, mount, principal, bytes, until) VALUES (?, ?, ?, ?, ?)",
-                    [reservation.key, mount, principal, reservation.bytes, now.clampedAdding(Reservation.seconds)]
+                    """
+                    INSERT OR REPLACE INTO reservation (key, root, mount, principal, bytes, until)
+                    VALUES (?, ?, ?, ?, ?, \(Int64.max))
+                    """,
+                    [reservation.staging, reservation.root, mount, principal, reservation.bytes]
                 )
             }
             let used = try db.usedBytes(mount, principal, now: now, besides: nil)
@@ -52,13 +55,21 @@ extension SQLiteLedger {
         try write("settle quota", durable: isPublished) { db in
             let account: (mount: String, principal: String, bytes: Int64)? = try db.row(
                 "DELETE FROM reservation WHERE key = ? RETURNING mount, principal, bytes",
-                [reservation.key]
+                [reservation.staging]
             ) { ($0[0], $0[1], $0[2]) }
             guard let account, isPublished else { return }
             try db.run(
                 "INSERT INTO usage (mount, principal, bytes) VALUES (?, ?, ?) \(addingUsage)",
                 [account.mount, account.principal, account.bytes]
             )
+        }
+    }
+
+    public func reservations() throws(UploadError) -> [Reservation] {
+        try read("list reservations") { db in
+            try db.rows("SELECT root, key, bytes FROM reservation WHERE root IS NOT NULL", []) {
+                Reservation(root: $0[0], staging: $0[1], bytes: $0[2])
+            }
         }
     }
 
@@ -89,16 +100,17 @@ extension SQLiteLedger {
 
 extension Database {
     /// How many bytes a principal's finished files have had, its open uploads are to have or have, and its requests have
-    /// set aside.
+    /// set aside. What has expired counts no more, unless it is about to get its name.
     ///
     /// - Parameter file: an upload that does not count.
     func usedBytes(_ mount: String, _ principal: String, now: Int64, besides file: Int64?) throws -> Int64 {
         let open: Int64? = try row(
             """
             SELECT \(boundedSum("max(total, partBytes)")) FROM session JOIN file ON file.session = session.id
-            WHERE mount = ? AND principal = ? AND expiresAt > ? AND phase < ? AND file.id IS NOT ?
+            WHERE mount = ?1 AND principal = ?2 AND file.id IS NOT ?4
+            AND (phase = \(PhaseCode.publishing.rawValue) OR phase < \(PhaseCode.publishing.rawValue) AND expiresAt > ?3)
             """,
-            [mount, principal, now, PhaseCode.published.rawValue, file]
+            [mount, principal, now, file]
         ) { $0[0] }
         // What was counted before the server belonged to the name of a mount counts for every server of that path.
         let others: (finished: Int64, reserved: Int64)? = try row(
@@ -141,8 +153,8 @@ extension Database {
         }
     }
 
-    /// Refuses a part that takes its principal beyond a number of bytes; it is in the ledger already.
-    func requireRoom(_ bytesMax: Int64, afterPartOf file: Int64, now: Int64) throws {
+    /// Refuses what takes a principal beyond a number of bytes; a file of its has it in the ledger already.
+    func requireRoom(_ bytesMax: Int64, forFile file: Int64, now: Int64) throws {
         let key: (mount: String, principal: String)? = try row(
             "SELECT mount, principal FROM session JOIN file ON file.session = session.id WHERE file.id = ?",
             [file]

@@ -161,6 +161,7 @@ extension SQLiteLedger {
                 SELECT root, staging FROM file WHERE phase < ?
                 UNION ALL SELECT root, scratch FROM part JOIN file ON file.id = part.file WHERE scratch IS NOT NULL
                 UNION ALL SELECT root, staging FROM event WHERE state = 0 AND staging IS NOT NULL
+                UNION ALL SELECT root, key FROM reservation WHERE root IS NOT NULL
                 """,
                 [PhaseCode.published.rawValue]
             ) { ($0[0], $0[1]) }

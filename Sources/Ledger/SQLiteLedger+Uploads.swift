@@ -91,6 +91,10 @@ extension SQLiteLedger {
             }
             let commit = try db.add(segment, to: current, limits)
             try db.keep(current, until: limits.expiresAt)
+            // What has expired does not count, and others may have had its room since.
+            if let bytesMax = limits.quotaBytesMax, current.hasExpired(at: limits.now) {
+                try db.requireRoom(bytesMax, forFile: current.id, now: limits.now)
+            }
             return commit
         }
     }
@@ -234,6 +238,9 @@ struct OpenFile {
     let phase: PhaseCode
     let total: Int64
     let prefix: Int64
+
+    /// Whether its session has expired at a time; what is committed then has it live again.
+    func hasExpired(at now: Int64) -> Bool { expiresAt <= now }
 }
 
 extension Database {

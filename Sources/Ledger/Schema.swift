@@ -262,6 +262,15 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("10 reserved files") { db in
+            try db.execute(
+                sql: """
+                    -- the root of the file that a reservation is for, whose staging name is the key: once the file bears
+                    -- that no more it has its own name, and counts
+                    ALTER TABLE reservation ADD COLUMN root TEXT;
+                    """
+            )
+        }
         return migrator
     }
 }

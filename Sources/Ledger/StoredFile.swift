@@ -166,19 +166,22 @@ public struct ExpiredSession: Hashable, Sendable {
     public let files: [StoredFile]
 }
 
-/// Bytes of a principal's quota that a request sets aside, for a file that is about to get its name.
+/// Bytes of a principal's quota that a request sets aside, for a file that is about to get its name: as long as the file
+/// bears its staging name, it has not got it.
 public struct Reservation: Hashable, Sendable {
-    /// For how long it counts unless it is settled, in seconds.
-    public static let seconds: Int64 = 3600
+    /// For how long one of an older version counts, which does not tell of its file, in seconds.
+    public static let formerSeconds: Int64 = 3600
 
-    let key: String
+    /// The root that the file is staged in.
+    public let root: String
+    /// The staging name of the file.
+    public let staging: String
     let bytes: Int64
 
-    /// - Parameters:
-    ///   - key: no other reservation's.
-    ///   - bytes: the size of the file.
-    public init(key: String, bytes: Int64) {
-        self.key = key
+    /// - Parameter bytes: the size of the file.
+    public init(root: String, staging: String, bytes: Int64) {
+        self.root = root
+        self.staging = staging
         self.bytes = bytes
     }
 }
@@ -237,7 +240,7 @@ public struct CommitLimits: Hashable, Sendable {
     ///   - fileBytesMax: how large a file in parts may become, in bytes.
     ///   - expiresAt: when the session expires from now on, in seconds since 1970.
     ///   - isDurable: whether the commit is on disk when the call returns; its bytes must be already.
-    ///   - quotaBytesMax: how many bytes a principal whose uploads come in parts may have; `nil` for any number.
+    ///   - quotaBytesMax: how many bytes a principal may have; `nil` for any number.
     ///   - now: the time of the request, in seconds since 1970; for a quota.
     public init(
         disjointRangesMax: Int,

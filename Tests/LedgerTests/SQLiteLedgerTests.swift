@@ -356,7 +356,7 @@ import Uploads
         #expect(try ledger.bytesLeft(100, of: "ann", on: mount, now: 1) == 30)
         try ledger.setUsage(20, of: "ann", on: "/up")
         #expect(try ledger.bytesLeft(100, of: "ann", on: mount, now: 1) == 80)
-        let reservation = Reservation(key: "file", bytes: 5)
+        let reservation = Reservation(root: "/r", staging: "file", bytes: 5)
         try ledger.reserve([reservation], 100, of: "ann", on: mount, now: 1)
         try ledger.settle(reservation, isPublished: true)
         #expect(try ledger.bytesLeft(100, of: "ann", on: mount, now: 1) == 75)

@@ -92,6 +92,7 @@ extension Engine {
     /// next time.
     func finishBegun(tombstoneSeconds: Int64) throws(UploadError) {
         try settleAnnouncedFiles()
+        try settleReservations()
         for file in try ledger.filesBeingPublished() {
             do throws(UploadError) {
                 _ = try publish(file, tombstoneSeconds: tombstoneSeconds)

@@ -73,7 +73,7 @@ extension Intake {
         }
         let area = try engine.area(mount.root)
         // Sessions have their room in the account already.
-        let reservations = try reserve(form.held.map(\.spec.total))
+        let reservations = try reserve(form.held, in: area)
         // Each of many is closed as soon as it is ready.
         let isMany = files.count + form.held.count > Self.openFilesMax
         var waiting: [WaitingFile] = []
@@ -89,26 +89,26 @@ extension Intake {
             }
             let session = SessionKey(on: mount, id: "")
             let account = FileAccount(session: session, fields: form.fields, handOff: mount.handOff)
-            for upload in form.held {
+            for (index, upload) in form.held.enumerated() {
+                let reservation = index < reservations.count ? reservations[index] : nil
                 let content = try takeForPublishing(upload.file, isOneOfMany: isMany)
-                held.append(try engine.prepare(content, upload.spec, account, in: area, root: mount.root))
+                held.append(try engine.prepare(content, upload.spec, account, reservation, in: area, root: mount.root))
             }
         } catch {
             for file in waiting { file.abandon(engine) }
             for content in held { engine.abandon(content, in: area) }
-            for reservation in reservations { settle(reservation, isPublished: false) }
+            giveBack(reservations.dropFirst(held.count), in: area)
             throw error
         }
         let byID = Dictionary(waiting.map { ($0.id, $0) }) { first, _ in first }
         let inOrder = files.compactMap { byID[$0.id] }
-        return try nameAll(inOrder, held, reservations, in: area)
+        return try nameAll(inOrder, held, in: area)
     }
 
     /// Gives all their names, in order, until one can not be given its name.
     private func nameAll(
         _ waiting: [WaitingFile],
         _ held: [ReadyContent],
-        _ reservations: [Reservation],
         in area: borrowing StagingArea
     ) throws(UploadError) -> Outcome {
         var published: [PublishedFile] = []
@@ -122,20 +122,15 @@ extension Intake {
                 if let file = try file.giveName(engine, mount.tombstoneSeconds) { published.append(file) }
             } catch { failure = error }
         }
-        for (index, content) in held.enumerated() {
-            let reservation = index < reservations.count ? reservations[index] : nil
+        for content in held {
             if failure != nil {
                 engine.abandon(content, in: area)
-                settle(reservation, isPublished: false)
                 continue
             }
             do throws(UploadError) {
                 published.append(try engine.giveName(to: content, in: area, root: mount.root))
-                settle(reservation, isPublished: true)
-            } catch {
-                failure = error
-                settle(reservation, isPublished: false)
-            }
+                if let reservation = content.reservation { engine.count(reservation) }
+            } catch { failure = error }
         }
         if let failure, published.isEmpty { throw failure }
         return .publishedForm(published, failure: failure)

@@ -10,6 +10,8 @@ struct ReadyContent {
     let spec: FileSpec
     let account: FileAccount
     let inode: UInt64
+    /// What is set aside for it; it has a staging name then.
+    let reservation: Reservation?
 
     /// What gets the name.
     enum File {
@@ -35,13 +37,14 @@ extension Engine {
         _ held: HeldContent,
         _ spec: FileSpec,
         _ account: FileAccount,
+        _ reservation: Reservation?,
         in area: borrowing StagingArea,
         root: String
     ) throws(UploadError) -> ReadyContent {
         let isResting = held.name != nil
         if account.handOff.isNothing, !isResting {
             try sealAndSync(held)
-            return ReadyContent(file: .anonymous(held), spec: spec, account: account, inode: 0)
+            return ReadyContent(file: .anonymous(held), spec: spec, account: account, inode: 0, reservation: nil)
         }
         let staging = held.name ?? StagingArea.makeName()
         if !isResting { try staged { () throws(StagingError) in try held.link(as: staging, in: area) } }
@@ -53,10 +56,10 @@ extension Engine {
             if let veto = account.handOff.veto { try ask(veto, of: spec, account, root: root, staging: staging) }
             try sealAndSync(held)
             let file = ReadyContent.File.staged(staging, isResting ? nil : held)
-            return ReadyContent(file: file, spec: spec, account: account, inode: inode)
+            return ReadyContent(file: file, spec: spec, account: account, inode: inode, reservation: reservation)
         } catch {
-            // What can not be removed now is an orphan for the sweep.
-            try? area.remove(staging)
+            // What can not be removed now is an orphan for the sweep. With a reservation, that is to be given back first.
+            if reservation == nil { try? area.remove(staging) }
             throw error
         }
     }
@@ -70,6 +73,7 @@ extension Engine {
 
     /// Gives up a file that is not to get its name.
     func abandon(_ ready: ReadyContent, in area: borrowing StagingArea) {
+        if let reservation = ready.reservation { return giveBack(reservation, in: area) }
         // As above.
         if let staging = ready.file.staging { try? area.remove(staging) }
     }
@@ -201,7 +205,7 @@ extension Engine {
             fields: [],
             handOff: HandOff()
         )
-        let ready = try prepare(content, spec, account, in: area, root: root)
+        let ready = try prepare(content, spec, account, nil, in: area, root: root)
         return try giveFirstName(to: ready, in: area, root: root)
     }
 }

@@ -23,6 +23,8 @@ public final class Intake {
     private var whole: AnyObject?
     /// How many bytes the principal had left when the part began; `nil` when any number.
     private var bytesLeft: Int64?
+    /// How many bytes are to be had by the files that segments of this request belong to.
+    private var segmentFiles: [FileKey: Int64] = [:]
     /// Whether the mount's root was found to be there in this request.
     var isRootKnown = false
     /// Whether further bytes of the part come for nothing: there are too many already, or others have finished the file.
@@ -72,6 +74,7 @@ public final class Intake {
             part = .held(try receive(destination))
         case .segment(let key, let spec, let range):
             let segment = Segment(key: key, spec: spec, range: range)
+            if mount.principalLimits.bytesMax != nil { segmentFiles[FileKey(key, field: spec.field)] = spec.total }
             switch try admit(segment) {
             case .receive(let reception): part = .segment(segment, reception)
             case .acknowledge(let file): part = .acknowledged(file, range, Checksum(), rest: range.count)
@@ -217,6 +220,23 @@ public final class Intake {
         return content
     }
 
+    /// The staging name of a held file, which gets one if it has none, with the duty to remove it.
+    func stagingName(of file: HeldFile) throws(UploadError) -> String {
+        var name: String?
+        if held.indices.contains(file.index) {
+            switch held[file.index] {
+            case .open(let content):
+                if content.name == nil { _ = try content.rest(among: restingFiles) }
+                name = content.name
+            case .resting(let content): name = content.name
+            case .taken: break
+            }
+        }
+        guard let name else { throw .outOfTurn("name held file", "it is for one command, or has no bytes of its own") }
+        restingFiles.handOver(name)
+        return name
+    }
+
     /// Has a file that is whole count as in use until the request ends: it is about to get its name.
     func keep(_ file: consuming StagingFile) {
         // For whoever finds it without a mark, it only seems to be left behind.
@@ -246,7 +266,10 @@ public final class Intake {
     /// How many bytes the principal has left; `nil` when any number.
     private func quotaLeft() throws(UploadError) -> Int64? {
         guard let bytesMax = mount.principalLimits.bytesMax else { return nil }
-        return try engine.ledger.bytesLeft(bytesMax, of: mount.principal, on: mount.name, now: engine.now())
+        let left = try engine.ledger.bytesLeft(bytesMax, of: mount.principal, on: mount.name, now: engine.now())
+        // Bytes without a range may be the first ones of such a file (docs/dialects/dcloud.md 1.4.4), which is in the
+        // account already.
+        return segmentFiles.values.reduce(left) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
     }
 
     /// A file that has no name and is this request's alone.

@@ -72,6 +72,7 @@ extension Engine {
             }
         }
         try settleAnnouncedFiles(of: root)
+        try settleReservations(of: root)
         for file in try ledger.unpublishedWholeFiles(now: now()) where file.root == root {
             do {
                 _ = try publish(file, tombstoneSeconds: tombstoneSeconds)

@@ -44,7 +44,7 @@ extension Engine {
         if !isDryRun {
             while try ledger.removeTombstones(now: now(), countMax: Self.batchCount) == Self.batchCount {}
             try removeOldEvents()
-            try ledger.removeReservations(before: now() - Reservation.seconds)
+            try ledger.removeReservations(before: now() - Reservation.formerSeconds)
         }
         // Names are listed before the ledger is asked, so that a file named in between counts as known.
         for root in try ledger.stagingNames().keys.sorted() where report.unavailable[root] == nil {
