@@ -67,7 +67,7 @@ let package = Package(
         .target(
             name: "Staging",
             dependencies: [
-                "CPosix", "Digests", "Uploads",
+                "CPosix", "Digests", "Threading", "Uploads",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: memorySafe
@@ -75,7 +75,7 @@ let package = Package(
         .target(
             name: "Ledger",
             dependencies: [
-                "Metrics", "Uploads", .product(name: "GRDB", package: "GRDB.swift"),
+                "Metrics", "Threading", "Uploads", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

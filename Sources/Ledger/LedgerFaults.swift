@@ -1,7 +1,7 @@
 #if DEBUG
 import GRDB
 import Glibc
-import Synchronization
+import Threading
 
 /// Makes statements of the ledger fail, on one thread: a seam for tests, which a release build does not have.
 public enum LedgerFaults {
@@ -11,7 +11,7 @@ public enum LedgerFaults {
         var hasFired = false
     }
 
-    private static let plans = Mutex<[pthread_t: Plan]>([:])
+    private static let plans = Locked<[pthread_t: Plan]>([:])
 
     /// Runs something whose n-th statement, counted from 0, fails with an SQLite result code.
     ///

@@ -1,6 +1,6 @@
 #if DEBUG
 import Glibc
-import Synchronization
+import Threading
 
 /// Makes system calls of this module fail, on one thread: a seam for tests, which a release build does not have.
 public enum FaultInjection {
@@ -19,7 +19,7 @@ public enum FaultInjection {
         var firedCount = 0
     }
 
-    private static let plans = Mutex<[pthread_t: Plan]>([:])
+    private static let plans = Locked<[pthread_t: Plan]>([:])
 
     /// Runs something whose n-th system call goes wrong, counted from 0.
     ///

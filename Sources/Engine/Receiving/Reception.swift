@@ -21,7 +21,7 @@ enum HeldPlace {
 /// range an inclusive one (docs/dialects/dcloud.md 1.4.2), and a second one makes the part too long.
 struct Reception: ~Copyable {
     /// What is to be done with the bytes when they are complete.
-    enum Purpose {
+    indirect enum Purpose {
         /// They are in their place, in the file's staging file: commit them.
         case inPlace(StoredFile)
         /// They are in a scratch file, from 0: copy them over committed bytes and commit them.
