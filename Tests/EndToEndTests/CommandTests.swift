@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The commands that those use who look after the service, beside a responder that runs.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CommandTests {
     typealias Dialect = ContractDialect
     private let site: Site

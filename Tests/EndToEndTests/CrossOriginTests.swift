@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Pages of other origins, as browsers ask for them, through a real nginx.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CrossOriginTests {
     private let site: Site
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `fermata doctor` on a real nginx with the shipped configuration, as it is and with one mistake each.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct DoctorTests {
     private let site: Site
     private let binary: String

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What many, slow or greedy clients leave to others, through a real nginx.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ExhaustionTests {
     /// A plain upload that stops in its middle, until it is finished.
     private struct Slow {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What the shipped configuration of nginx does to requests, and which requests a location may make of the responder.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct FrontEndTests {
     @Test("a client that closes its side after its body hears the answer; a cut upload keeps its prefix all the same")
     func halfClosed() throws {

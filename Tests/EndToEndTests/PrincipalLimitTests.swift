@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What each principal may have, through a real nginx.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct PrincipalLimitTests {
     typealias Dialect = ContractDialect
 

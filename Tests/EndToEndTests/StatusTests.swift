@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What those see who look after the service, through a real nginx.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct StatusTests {
     /// What prometheus_client makes of a text: each sample's name and labels, and its value.
     private func parse(_ text: String) throws -> [String: Double] {

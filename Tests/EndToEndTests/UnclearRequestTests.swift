@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Requests of which the web server passes on something that cannot be understood, through a real nginx.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct UnclearRequestTests {
     typealias Dialect = ContractDialect
 

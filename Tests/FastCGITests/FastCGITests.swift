@@ -100,7 +100,7 @@ private func keepOpen(_ listener: consuming Listener) {
     atexit { unlink("/tmp/fermata-fastcgi-\(getpid()).sock") }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct FastCGITests {
     private let server: Server
     private let id = UUID().uuidString

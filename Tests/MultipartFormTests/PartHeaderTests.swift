@@ -125,7 +125,7 @@ import Testing
         #expect(throws: MultipartError.self) { try header("Content-Disposition: form-data; " + parameters) }
     }
 
-    @Test("16 KiB of quotes and backslashes are read in linear time", .timeLimit(.minutes(1)))
+    @Test("16 KiB of quotes and backslashes are read in linear time", .timeLimit(.minutes(5)))
     func longParameters() throws {
         for unit in ["\\\";", "\" ", "\"", "a=\"", "=?", "=?a?q?", "x=1;", "filename*0=x;", "\\", "\\\";a=\""] {
             let value = String(repeating: unit, count: 16_000 / unit.utf8.count)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What a site requires of its clients stays in force, and what Apache says while Fermata is down.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ApacheAccessTests {
     typealias FrontEnd = ApacheSite.FrontEnd
 
