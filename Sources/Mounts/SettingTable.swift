@@ -93,9 +93,20 @@ public struct SettingTable: Sendable {
     }
 
     /// Markdown as a terminal shows it: without backquotes, and a link as where it leads.
+    ///
+    /// Every command makes the help of all, so this takes no regular expression, whose making takes milliseconds.
     private static func plain(_ markdown: String) -> String {
-        markdown.replacing("`", with: "").replacing(/\[([^\]]*)\]\(([^)]*)\)/) { link in
-            link.output.2.hasPrefix("#") ? "\(link.output.1) in docs/settings.md" : "docs/\(link.output.2)"
+        var (plain, rest) = ("", markdown[...])
+        while let open = rest.firstIndex(of: "["), let close = rest[open...].firstIndex(of: "]"),
+            let end = rest[close...].firstIndex(of: ")")
+        {
+            let name = rest[open..<close].dropFirst()
+            let target = rest[close..<end].dropFirst(2)
+            plain += rest[..<open] + (target.hasPrefix("#") ? "\(name) in docs/settings.md" : "docs/\(target)")
+            rest = rest[end...].dropFirst()
         }
+        plain += rest
+        plain.unicodeScalars.removeAll { $0 == "`" }
+        return plain
     }
 }

@@ -5,6 +5,7 @@ import Mounts
 /// Lists what a location of the web server may say.
 struct ListSettings: ParsableCommand {
     private static let dialects = DialectRegistry.shipped
+    private static let table = SettingTable(dialects)
 
     static let configuration = CommandConfiguration(
         commandName: "settings",
@@ -13,7 +14,7 @@ struct ListSettings: ParsableCommand {
             A setting is a line in a location of nginx, such as  fastcgi_param FERMATA_MAX_FILE 20g;  and in Apache a
             SetEnv. docs/settings.md says more.
 
-            \(SettingTable(dialects).text())
+            \(table.text())
             """
     )
 
@@ -21,11 +22,10 @@ struct ListSettings: ParsableCommand {
     var dialect: String?
 
     func run() throws {
-        let table = SettingTable(Self.dialects)
-        guard let name = dialect else { return print(table.text()) }
+        guard let name = dialect else { return print(Self.table.text()) }
         guard let dialect = Self.dialects[name] else {
             throw ValidationError("'\(name)' is none of \(Self.dialects.names.joined(separator: ", "))")
         }
-        print("\(dialect.name): \(dialect.summary)\n\n\(table.text(dialect))")
+        print("\(dialect.name): \(dialect.summary)\n\n\(Self.table.text(dialect))")
     }
 }
