@@ -37,9 +37,7 @@ extension Intake {
             engine.discard(try ledger.remove(key))
             return .done
         case .cancel(let key):
-            guard let (file, _) = try ledger.file(key.field, of: key.session, overlapping: .empty, now: now) else {
-                return .done
-            }
+            guard let file = try engine.file(key) else { return .done }
             engine.discard(try ledger.cancel(file, tombstoneUntil: now + mount.tombstoneSeconds))
             return .done
         case .adopt(let number, let key, let spec):

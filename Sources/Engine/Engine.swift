@@ -49,6 +49,11 @@ public struct Engine: Sendable {
         self.now = now
     }
 
+    /// A session's file as the ledger knows it now; `nil` when there is none.
+    func file(_ key: FileKey) throws(UploadError) -> StoredFile? {
+        try ledger.file(key.field, of: key.session, overlapping: .empty, now: now())?.file
+    }
+
     /// Makes all written bytes of a file durable.
     func sync(_ file: borrowing StagingFile) throws(StagingError) {
         let start = ContinuousClock.now

@@ -182,7 +182,7 @@ struct DCloudExchange: Exchange {
     private static let wrongType = DCloudError.refused("this type of file is not allowed")
 
     private func allows(_ file: FilePart) -> Bool {
-        mount.types.isEmpty || mount.allows(fileName: file.path.name ?? "", mediaType: file.mediaType)
+        mount.allows(fileName: file.path.name ?? "", mediaType: file.mediaType)
     }
 
     private func spec(of file: FilePart, total: Int64) -> FileSpec {

@@ -63,11 +63,10 @@ struct OffsetError: Error {
 
     /// Why a request does not become an exchange.
     init(_ failure: ServiceFailure) {
-        let words = failure.words ?? ""
         switch failure {
-        case .misconfigured: self.init(.internalServerError, words)
-        case .contentCoding: self.init(.unsupportedMediaType, words)
-        case .otherSite: self.init(.forbidden, words)
+        case .misconfigured, .contentCoding, .otherSite:
+            let refusal = Refusal(failure)
+            self.init(refusal.status, refusal.message)
         case .refused(let error): self.init(error)
         }
     }

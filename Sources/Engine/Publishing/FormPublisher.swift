@@ -138,10 +138,9 @@ extension Intake {
 
     /// A session's file, if it is whole.
     func wholeFile(_ key: FileKey) throws(UploadError) -> StoredFile? {
-        let ledger = engine.ledger
-        guard let (found, _) = try ledger.file(key.field, of: key.session, overlapping: .empty, now: engine.now()),
-            let (file, commit) = try ledger.current(found)
-        else { throw .superseded }
+        guard let found = try engine.file(key), let (file, commit) = try engine.ledger.current(found) else {
+            throw .superseded
+        }
         switch file.phase {
         case .reserved, .open: return commit.isWhole && file.kind == .ranges ? file : nil
         case .publishing, .published: return file

@@ -10,15 +10,7 @@ extension Intake {
     func receive(_ destination: AppendDestination) throws(UploadError) -> Reception {
         let key = destination.key
         for _ in 0..<Self.lookUpsMax {
-            guard
-                let (file, _) = try engine.ledger.file(
-                    key.field,
-                    of: key.session,
-                    overlapping: .empty,
-                    now: engine.now()
-                ),
-                file.kind == .ranges
-            else { throw .unknownUpload }
+            guard let file = try engine.file(key), file.kind == .ranges else { throw .unknownUpload }
             switch file.phase {
             case .reserved, .open: break
             case .publishing, .published:

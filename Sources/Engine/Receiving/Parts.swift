@@ -10,15 +10,7 @@ extension Intake {
     func receive(_ destination: PartDestination) throws(UploadError) -> Reception {
         let (key, number) = (destination.key, destination.number)
         for _ in 0..<Self.lookUpsMax {
-            guard
-                let (file, _) = try engine.ledger.file(
-                    key.field,
-                    of: key.session,
-                    overlapping: .empty,
-                    now: engine.now()
-                ),
-                case .parts(let known) = file.kind
-            else { throw .unknownUpload }
+            guard let file = try engine.file(key), case .parts(let known) = file.kind else { throw .unknownUpload }
             try file.requireOpen()
             let layout = try layout(known, of: file, for: destination)
             let slot = layout.slot(of: number)
@@ -79,10 +71,7 @@ extension Intake {
         expected: MD5Digest?
     ) throws(UploadError) -> Receipt {
         guard let digest = content.digest else { throw .outOfTurn("commit part", "its bytes are not hashed") }
-        guard
-            let (file, _) = try engine.ledger.file(key.field, of: key.session, overlapping: .empty, now: engine.now()),
-            case .parts(let layout) = file.kind
-        else { throw .unknownUpload }
+        guard let file = try engine.file(key), case .parts(let layout) = file.kind else { throw .unknownUpload }
         try file.requireOpen()
         if let expected, expected != digest { throw .digestMismatch }
         let part = Part(number: number, size: content.count, digest: digest)

@@ -202,13 +202,9 @@ extension Intake {
 
     /// The file that a segment belongs to by now; `nil` when it is the same.
     private func otherFile(than known: StoredFile, _ segment: Segment) throws(UploadError) -> StoredFile? {
-        let found = try engine.ledger.file(
-            segment.spec.field,
-            of: segment.key,
-            overlapping: .empty,
-            now: engine.now()
-        )
-        guard let file = found?.file, file.id != known.id || file.staging != known.staging else { return nil }
+        guard let file = try engine.file(FileKey(segment.key, field: segment.spec.field)),
+            file.id != known.id || file.staging != known.staging
+        else { return nil }
         return file
     }
 
